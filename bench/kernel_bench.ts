@@ -16,12 +16,14 @@ const STARTERS: { readonly ours: Start; readonly stock: Start } = {
   stock: (onMessage) => KernelProcess.start(onMessage ? { onMessage } : {}),
 };
 
-/** What is awaited, as code; each in a loop at the top of a cell. */
+/** What each turn of a loop at the top of a cell does. */
 const AWAITED: Readonly<Record<string, string>> = {
-  "a number": "i",
-  "a promise that is settled": "Promise.resolve(i)",
-  "a function that awaits nothing": "there()",
-  "a function that awaits": "waits()",
+  "a number": "await i",
+  "a promise that is settled": "await Promise.resolve(i)",
+  "a function that awaits nothing": "await there()",
+  "a function that awaits": "await waits()",
+  "a function that awaits one that is settled": "await passes(i)",
+  "one that is settled, in a try": "try { await Promise.resolve(i) } catch {}",
 };
 
 /** The time of each of many calls, in milliseconds. */
@@ -104,13 +106,13 @@ async function measureAwaits(): Promise<Record<string, Record<"ours" | "stock", 
   const times = Object.fromEntries(
     Object.keys(AWAITED).map((name) => [name, { ours: [] as number[], stock: [] as number[] }]),
   );
-  const declare = "const there = async () => 1; const waits = async () => { await 1 };";
+  const declare =
+    "const there = async () => 1; const waits = async () => { await 1 }; const passes = async (i) => await Promise.resolve(i);";
   for (const kernel of [ours, stock]) await kernel.client.execute(declare);
   for (let run = 0; run < AWAIT_RUNS; run++) {
     for (const [what, code] of Object.entries(AWAITED)) {
       for (const name of ["ours", "stock"] as const) {
-        const cell =
-          `{ const startedAt = performance.now(); for (let i = 0; i < ${AWAITS}; i++) await ${code};
+        const cell = `{ const startedAt = performance.now(); for (let i = 0; i < ${AWAITS}; i++) { ${code} }
           console.log("took", performance.now() - startedAt) }`;
         const { outputs } = await kernels[name].client.execute(cell);
         const said = outputs.map(({ content }) => String(content.text ?? "")).join("");

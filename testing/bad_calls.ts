@@ -260,7 +260,7 @@ export const BAD_POSITIONS: readonly (readonly [name: string, position: unknown,
   ["−Infinity for a position", -Infinity, "-Infinity"],
   ["a string for a position", "3", '"3"'],
   ["null for a position", null, "null"],
-  ["a bigint for a position", 3n, "3"],
+  ["a bigint for a position", 3n, "3n"],
   ["an array for a position", [3], "[3]"],
 ];
 

@@ -16,18 +16,16 @@ export interface CarefulAnswer {
   readonly output: number[][];
   /** How far each row can be from exact, in Euclidean distance; Infinity where it cannot tell. */
   readonly doubts: number[];
-  /** How far from exact a row can be whose scores are rounded to float64, and everything else exact. */
-  readonly scoreRoundings: number[];
 }
 
 /** softmax(score) V. */
 export function carefulAttention(question: ReferenceCase): CarefulAnswer {
   const { query, key, value, scale, valueDim, softcap = 0, bias = () => 0 } = question;
   const heads = question.heads ?? 1, kvHeads = question.kvHeads ?? heads;
-  const output: number[][] = [], doubts: number[] = [], scoreRoundings: number[] = [];
+  const output: number[][] = [], doubts: number[] = [];
   query.forEach((q, i) => {
     const row: number[] = [];
-    let doubt = 0, rounding = 0;
+    let doubt = 0;
     for (let h = 0; h < heads; h++) {
       const headDim = q.length / heads, group = Math.floor(h * kvHeads / heads);
       const scores = key.map((k, j) => {
@@ -38,21 +36,17 @@ export function carefulAttention(question: ReferenceCase): CarefulAnswer {
       const head = meanOf(scores, value, group * valueDim, valueDim);
       row.push(...head.mean);
       doubt += head.doubt;
-      rounding += head.rounding;
     }
     output.push(row);
     doubts.push(doubt);
-    scoreRoundings.push(rounding);
   });
-  return { output, doubts, scoreRoundings };
+  return { output, doubts };
 }
 
 /** How an answer lies to its bound. */
 export interface Judgement {
   readonly distance: number;
   readonly isWithin: boolean;
-  /** Whether it is beyond its bound by no more than what rounding scores to float64 can do. */
-  readonly isOfScores: boolean;
 }
 
 /** Whether row `i` of an answer lies within `bound` of exact attention; NaN does not. */
@@ -63,17 +57,16 @@ export function judge(
   row: ArrayLike<number>,
   bound: number,
 ): Judgement {
-  const truth = careful.output[i], doubt = careful.doubts[i], rounding = careful.scoreRoundings[i];
+  const truth = careful.output[i], doubt = careful.doubts[i];
   const distance = Math.hypot(...truth.map((o, c) => o - row[c]));
   if (Number.isNaN(bound) || Array.from(row).some((o) => !Number.isFinite(o))) {
-    return { distance, isWithin: false, isOfScores: false };
+    return { distance, isWithin: false };
   }
-  if (bound === Infinity) return { distance, isWithin: true, isOfScores: false };
+  if (bound === Infinity) return { distance, isWithin: true };
   const unsure = doubt + 4 * ROUNDING * (distance + Math.hypot(...truth));
-  const judged = Math.abs(distance - bound) > unsure
+  return Math.abs(distance - bound) > unsure
     ? { distance, isWithin: distance <= bound }
     : judgeExactly(question, i, row, bound);
-  return { ...judged, isOfScores: !judged.isWithin && judged.distance <= bound + rounding };
 }
 
 function judgeExactly(
@@ -81,7 +74,7 @@ function judgeExactly(
   i: number,
   row: ArrayLike<number>,
   bound: number,
-): Pick<Judgement, "distance" | "isWithin"> {
+): Judgement {
   const [exact] = exactAttention({ ...rest, query: [query[i]], bias: (_, j, h) => bias(i, j, h) });
   const limit = toFraction(bound);
   const distance = Math.hypot(...exact.map((o, c) => toNumber(o - toFraction(row[c]))));
@@ -94,12 +87,11 @@ function toNumber(fraction: bigint): number {
   return Number(fraction >> extra) * 2 ** (Number(extra - FRACTION) + 350) * 2 ** -350;
 }
 
-/** A score as the sum of two floats, how far that can be off, and how far a float64 can be. */
+/** A score as the sum of two floats, and how far that can be off. */
 interface CarefulScore {
   readonly high: number;
   readonly low: number;
   readonly doubt: number;
-  readonly rounding: number;
 }
 
 function scoreOf(
@@ -133,9 +125,7 @@ function scoreOf(
     rest = 0;
   }
   const total = top + entry;
-  const rounding = 2 * ROUNDING *
-    ((headDim + 2) * Math.abs(scale) * size + 4 * Math.abs(top) + Math.abs(entry) + Math.abs(total));
-  return { high: total, low: rest + sumError(top, entry, total), doubt, rounding };
+  return { high: total, low: rest + sumError(top, entry, total), doubt };
 }
 
 /** Σ w_j v_j with the weights of some scores; 0 where there is none. */
@@ -144,26 +134,23 @@ function meanOf(
   value: readonly ArrayLike<number>[],
   at: number,
   valueDim: number,
-): { mean: number[]; doubt: number; rounding: number } {
+): { mean: number[]; doubt: number } {
   let largest: CarefulScore | null = null;
   for (const s of scores) {
     if (s && (!largest || s.high - largest.high + (s.low - largest.low) > 0)) largest = s;
   }
   const mean = new Array<number>(valueDim).fill(0), sizes = new Array<number>(valueDim).fill(0);
-  if (!largest) return { mean, doubt: 0, rounding: 0 };
+  if (!largest) return { mean, doubt: 0 };
   let total = 0;
   const weights = new Float64Array(scores.length), doubts = new Float64Array(scores.length);
-  const moves = new Float64Array(scores.length);
   for (const [j, s] of scores.entries()) {
     if (s === null) continue;
     const x = (s.high - largest.high) + (s.low - largest.low);
     const off = s === largest ? 0 : s.doubt + largest.doubt + 4 * ROUNDING * Math.abs(x);
     // Which of the two is the largest cannot be said.
-    if (!(x + off <= 0.5)) return { mean, doubt: Infinity, rounding: Infinity };
+    if (!(x + off <= 0.5)) return { mean, doubt: Infinity };
     weights[j] = Math.exp(x);
     doubts[j] = x + off < VANISHED ? 0 : Math.exp(x + off) - Math.exp(x - off) + 4 * ROUNDING * weights[j];
-    const share = x + s.rounding + largest.rounding;
-    moves[j] = Math.min(1, Math.exp(Math.min(0, share)) * -Math.expm1(-2 * (s.rounding + largest.rounding)));
     total += weights[j];
   }
   for (let j = 0; j < scores.length; j++) {
@@ -176,15 +163,13 @@ function meanOf(
   let doubt = 2 * (scores.length + 4) * ROUNDING * Math.hypot(...sizes);
   let least = total;
   for (const off of doubts) least -= off;
-  if (!(least > 0.5)) return { mean, doubt: Infinity, rounding: Infinity };
-  let rounding = 0;
+  if (!(least > 0.5)) return { mean, doubt: Infinity };
   for (let j = 0; j < scores.length; j++) {
     if (scores[j] === null) continue;
     const distance = Math.hypot(...mean.map((o, c) => value[j][at + c] - o));
     doubt += doubts[j] === 0 ? 0 : 2 * doubts[j] / least * distance;
-    rounding += moves[j] === 0 ? 0 : 2 * moves[j] * distance;
   }
-  return { mean, doubt, rounding };
+  return { mean, doubt };
 }
 
 /** What the rounding of a + b to `total` lost. */

@@ -5,11 +5,11 @@
 //     --keys=100000  --hosts=1,2,4,8  --quick (20,000 keys; 1 and 2 hosts)
 
 import { parseArgs } from "node:util";
-import { DynamicAttention } from "../../mod.ts";
 import { type ClusterMemory, connect, sqliteLog } from "../../src/cluster/mod.ts";
 import { LineProcess } from "../../testing/cluster/processes.ts";
 import { Random } from "../../testing/random.ts";
 import { summary, timed } from "./measures.ts";
+import { bothSummary, EngineBeside } from "./one_engine.ts";
 
 const DIM = 64, QUERIES = 16, PARTITIONS = 16, ROUNDS = 200;
 
@@ -25,26 +25,6 @@ const hostCounts = (values.hosts ?? (values.quick ? "1,2" : "1,2,4,8")).split(",
 const random = new Random(1);
 
 const ids = Array.from({ length: QUERIES }, (_, at) => `q${at}`);
-const queries = random.rows(QUERIES, DIM);
-const randomKey = () => ({ id: `k${random.below(keys)}`, key: random.row(DIM), value: random.row(DIM) });
-
-async function ofEngine(): Promise<string> {
-  const row = () => random.row(keys * DIM);
-  await using engine = await DynamicAttention.create({
-    query: queries,
-    key: { data: row(), shape: [keys, DIM] },
-    value: { data: row(), shape: [keys, DIM] },
-  });
-  await engine.read();
-  const both = await timed(ROUNDS, async () => {
-    const { key, value } = randomKey(), slot = random.below(keys);
-    engine.setKey(slot, key);
-    engine.setValue(slot, value);
-    await engine.read();
-  });
-  const passing = await timed(20, () => engine.attend([random.row(DIM)]));
-  return `| one engine (${engine.stats().backend}) |  | ${summary(both)} | ${summary(passing)} | |`;
-}
 
 async function whenReady(memory: ClusterMemory, hosts: number): Promise<void> {
   for (;;) {
@@ -58,11 +38,9 @@ async function whenReady(memory: ClusterMemory, hosts: number): Promise<void> {
     if (isEven && counts.size === hosts) break;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  await memory.read(ids, { timeoutMs: 120_000 });
-  // States are brought up to date on the second replicas, too.
-  await new Promise((resolve) => setTimeout(resolve, 3000));
 }
 
+await using beside = await EngineBeside.create(keys, QUERIES, DIM, random);
 const folder = await Deno.makeTempDir();
 const hosts: LineProcess[] = [];
 const startHost = async () => {
@@ -76,13 +54,8 @@ try {
     create: { dim: DIM, valueDim: DIM, partitions: PARTITIONS, replicas: 2 },
     timeoutMs: 120_000,
   });
-  for (const [at, id] of ids.entries()) await memory.setQuery(id, queries[at]);
   const since = performance.now();
-  for (let from = 0; from < keys; from += 4000) {
-    await memory.edit(Array.from({ length: Math.min(4000, keys - from) }, (_, at) => {
-      return { kind: "set", id: `k${from + at}`, key: random.row(DIM), value: random.row(DIM) };
-    }));
-  }
+  await beside.load(memory);
   const loadSeconds = (performance.now() - since) / 1000;
   console.log(
     `${keys} keys of ${DIM} + ${DIM} numbers, ${QUERIES} standing queries, ${PARTITIONS} partitions, 2 replicas`,
@@ -93,12 +66,15 @@ try {
     while (hosts.length < count) await startHost();
     await whenReady(memory, count);
     const ready = (performance.now() - begun) / 1000;
-    const acks = await timed(ROUNDS, () => memory.edit([{ kind: "set", ...randomKey() }]));
-    const reads = await timed(ROUNDS, async () => {
-      const after = await memory.edit([{ kind: "set", ...randomKey() }]);
-      await memory.read(ids, { after });
+    await beside.firstAnswers(memory);
+    // States are built on the second replicas, too.
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    const acks = await timed(ROUNDS, () => {
+      const slot = random.below(keys), key = random.row(DIM), value = random.row(DIM);
+      beside.engine.set(slot, key, value);
+      return memory.edit([{ kind: "set", id: `k${slot}`, key, value }]);
     });
-    const passing = await timed(20, () => memory.attend([random.row(DIM)]));
+    const reads = await beside.editsAndReads(memory, ROUNDS), passing = await beside.attends(memory, 20);
     let again = "";
     if (count > 1) {
       const victim = hosts.pop();
@@ -107,7 +83,9 @@ try {
       await memory.read(ids);
       again = `${(performance.now() - killed).toFixed(0)}`;
     }
-    lines.push(`| ${count} | ${summary(acks)} | ${summary(reads)} | ${summary(passing)} | ${again} |`);
+    lines.push(
+      `| ${count} | ${summary(acks)} | ${bothSummary(reads)} | ${bothSummary(passing)} | ${again} |`,
+    );
     console.log(`${lines[lines.length - 1]}   (ready after ${ready.toFixed(1)} s)`);
   }
   const { hedges, requests, failures } = memory.status();
@@ -117,8 +95,11 @@ try {
   await Deno.remove(folder, { recursive: true });
 }
 console.log(
-  "\n| hosts | acknowledged edit, ms | edit and read of 16 queries, ms | a passing query, ms | answers again after a kill, ms |",
+  `\nmilliseconds as median, 99th percentile; of the cluster / of one engine (${beside.backend}) with the same keys, in turns`,
+);
+console.log(
+  "| hosts | acknowledged edit | edit and read of 16 queries | a passing query | answers again after a kill |",
 );
 console.log("| --- | --- | --- | --- | --- |");
 for (const line of lines) console.log(line);
-console.log(await ofEngine());
+console.log(beside.verdict());

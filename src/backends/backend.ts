@@ -12,6 +12,7 @@
 
 import type { HeadLayout } from "../numerics/head_layout.ts";
 import type { ScoreRule } from "../numerics/score_rule.ts";
+import type { Extents } from "../numerics/storage_bound.ts";
 import type { SavedArrays } from "../base/saved_array.ts";
 import type { Since } from "./since.ts";
 import type { Wanted } from "./wanted.ts";
@@ -164,6 +165,8 @@ export interface BackendConfig {
    * depends on them.
    */
   readonly sizes?: { readonly queryCount: number; readonly keyCount: number };
+  /** Whether rows have positions although the rule does not look at them; false unless given. */
+  readonly hasPositions?: boolean;
   /** The reason for choosing this backend, if there was a choice. */
   readonly reason?: string;
 }
@@ -241,6 +244,11 @@ export interface Backend {
    * its state, rounded to float32, and the exact output for the stored rows.
    */
   certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>>;
+  /**
+   * ‖q‖ of each head of standing queries, and how far values may be from one another, for all stored rows. It is
+   * synchronous.
+   */
+  extents(queries: Uint32Array): Extents;
   /** The drift that it follows; null if it follows none. */
   readonly watched: Watched | null;
   /**

@@ -89,15 +89,15 @@ const BY_NAME = "asked for by name";
 async function createFastest(config: BackendConfig, threads: ThreadCount, note = ""): Promise<Backend> {
   const { layout: { heads, headDim, valueDim }, sizes } = config;
   const work = sizes ? heads * sizes.queryCount * sizes.keyCount * (headDim + valueDim) : 0;
-  let reason =
-    `${note}a rebuild takes ${work} multiply-adds, and a graphics device pays from ${DEVICE_WORK} on`;
+  const taken = `a rebuild takes ${work.toLocaleString("en-US")} multiply-adds`;
+  let reason = `${note}${taken}, and a graphics device is looked for from a billion on`;
   if (work >= DEVICE_WORK && note === "") {
     const { isHardware, description } = await findDevice();
     reason = description;
     if (isHardware) {
       const found = await tryWebgpu({
         ...config,
-        reason: `${description}, and a rebuild takes ${work} multiply-adds`,
+        reason: `${description}, and ${taken}`,
       });
       if (typeof found !== "string") return found;
       reason = `${description}; it is refused: ${found}`;

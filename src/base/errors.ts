@@ -87,14 +87,17 @@ export class IdError extends InputError {
   }
 }
 
-/** The engine was disposed before the call. */
+/** The engine, or what the method belongs to, was disposed before the call. */
 export class DisposedError extends AttentionError {
   /** The name of the class. */
   override readonly name: string = "DisposedError";
 
   /** The message reads `operation: the engine is disposed, expected a live one`. */
-  constructor(operation: string) {
-    super(operation, "the engine is disposed, expected a live one");
+  constructor(operation: string, what: "engine" | "followed rows" = "engine") {
+    const found = what === "engine"
+      ? "the engine is disposed, expected a live one"
+      : `the ${what} are disposed, expected live ones`;
+    super(operation, found);
   }
 }
 
@@ -272,7 +275,7 @@ function describeList(list: readonly unknown[], depth: number): string {
 /** A bigint of many digits is not converted, since that would take long. */
 function describeBigint(value: bigint): string {
   const isShort = value < LARGEST_BIGINT && value > -LARGEST_BIGINT;
-  return isShort ? String(value) : "a bigint of more than 30 digits";
+  return isShort ? `${value}n` : "a bigint of more than 30 digits";
 }
 
 function quoted(text: string): string {

@@ -59,6 +59,19 @@ export function takeList(operation: string, name: string, input: unknown, expect
   return { length: entries.length, entries, kind };
 }
 
+/** As `takeList`, of ids, which may also lie in a typed array of bigints. */
+export function takeIdList(operation: string, name: string, input: unknown, expected?: string): List {
+  const kind = typedArrayKind(input);
+  if (kind !== "BigInt64Array" && kind !== "BigUint64Array") {
+    return takeList(operation, name, input, expected);
+  }
+  const view = input as BigInt64Array;
+  checkAttached(operation, name, view, expected ?? "an array of ids");
+  const Copy = kind === "BigInt64Array" ? BigInt64Array : BigUint64Array, length = lengthOf(view);
+  const entries = allocate(operation, name, length, () => new Copy(view));
+  return { length, entries, kind };
+}
+
 /** Throws when `input` is no list; makes no copy. */
 export function checkArray(operation: string, name: string, input: unknown): asserts input is RowInput {
   const isObject = typeof input === "object" && input !== null && !ArrayBuffer.isView(input);
@@ -141,6 +154,20 @@ export function bufferOf(view: ArrayBufferView): ArrayBufferLike {
   return ownBuffer.call(view);
 }
 
+const byteLengthOf = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "byteLength")?.get as (
+  this: ArrayBufferLike,
+) => number;
+
+/** Whether a typed array lies in memory that threads share, whatever its realm. */
+export function isShared(view: ArrayBufferView): boolean {
+  try {
+    byteLengthOf.call(bufferOf(view));
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** The name of a typed array's class, whatever its realm or subclass; null for any other input. */
 export function typedArrayKind(input: unknown): string | null {
   return tagOf.call(input) ?? null;
@@ -157,8 +184,12 @@ function checkTypedArray(
   if (kind === null || kind.startsWith("Big")) {
     throw new InputError(operation, `${name} is ${describe(input)}`, expected);
   }
-  const buffer = bufferOf(input as Float64Array);
-  if (buffer instanceof ArrayBuffer && isDetached(buffer)) {
+  checkAttached(operation, name, input as Float64Array, expected);
+}
+
+function checkAttached(operation: string, name: string, view: ArrayBufferView, expected: string): void {
+  const buffer = bufferOf(view);
+  if (isDetached(buffer)) {
     throw new InputError(operation, `${name} is a view of a detached buffer`, expected);
   }
 }
@@ -181,7 +212,7 @@ function copyOf(
  * Whether a buffer is detached: no view can be made of it then. `ArrayBuffer.prototype.detached` says the
  * same, but Node has it only from version 21 on.
  */
-function isDetached(buffer: ArrayBuffer): boolean {
+function isDetached(buffer: ArrayBufferLike): boolean {
   if (buffer.byteLength > 0) return false;
   try {
     new Uint8Array(buffer);

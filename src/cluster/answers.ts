@@ -31,6 +31,8 @@ import type { StateCopies } from "./state_copies.ts";
 /** Milliseconds of computing after which others get a turn. */
 const SLICE_MS = 20;
 const LONGEST_WAIT_MS = 60_000;
+/** Questions about standing queries. */
+const OF_STANDING: readonly Question["kind"][] = ["read", "top", "drift", "queries"];
 
 /** The parts of a host that answers need. */
 export interface AnswerParts {
@@ -42,6 +44,9 @@ export interface AnswerParts {
   readonly stateCopies: StateCopies;
   readonly signal: AbortSignal;
 }
+
+/** A reply, and when it was made. */
+type MadeReply = PartitionReply & { readonly madeAt?: number };
 
 /** Answers a request. */
 export async function answerRequest(
@@ -56,14 +61,21 @@ export async function answerRequest(
     const why = error instanceof Error ? error.message : String(error);
     return refuseAll(why);
   }
-  return encodeReply(
-    await Promise.all(request.partitions.map(async ({ partition, sequence }): Promise<PartitionReply> => {
+  const replies = await Promise.all(
+    request.partitions.map(async ({ partition, sequence }): Promise<MadeReply> => {
       try {
         return await answerPartition(parts, request, partition, sequence);
       } catch (error) {
         return refuse(partition, "damaged", error instanceof Error ? error.message : String(error));
       }
-    })),
+    }),
+  );
+  // Replies wait for each other, and meanwhile the same question may have come again, later than they were made.
+  const now = parts.clock.now();
+  return encodeReply(
+    replies.map(({ madeAt = now, ...reply }) =>
+      reply.status === "ok" ? { ...reply, age: reply.age + now - madeAt } : reply
+    ),
   );
 }
 
@@ -92,7 +104,7 @@ async function answerPartition(
   request: HostRequest,
   partition: number,
   sequence: number,
-): Promise<PartitionReply> {
+): Promise<MadeReply> {
   const { clock, queries, signal } = parts, replica = parts.replica(partition);
   if (!replica) return refuse(partition, "absent", "the host does not hold it");
   const waitMs = Math.min(LONGEST_WAIT_MS, Math.max(0, request.waitMs || 0)), until = clock.now() + waitMs;
@@ -101,7 +113,7 @@ async function answerPartition(
       ? refuse(partition, "damaged", what.failure)
       : refuse(partition, "late", `${what.subject} is at ${what.sequence}, expected ${wanted}`);
   if (!await replica.whenAt(sequence, waitMs, signal)) return late(replica, sequence);
-  const { kind } = request.question, needsQueries = kind === "read" || kind === "top" || kind === "drift";
+  const { kind } = request.question, needsQueries = OF_STANDING.includes(kind);
   if (needsQueries && !await queries.whenAt(request.querySequence, until - clock.now(), signal)) {
     return late(queries, request.querySequence);
   }
@@ -120,7 +132,8 @@ async function answerPartition(
     const { ledger, keyCount, keyNorm, valueNorm } = state;
     return {
       ...{ status: "ok", partition, sequence: ledger.sequence, chain: ledger.chain, querySequence },
-      ...{ age: Math.min(replica.age, 1e15), keys: keyCount, keyNorm, valueNorm, answer },
+      ...{ age: Math.min(replica.age, 1e15), madeAt: clock.now() },
+      ...{ keys: keyCount, keyNorm, valueNorm, answer },
     };
   });
 }
@@ -133,6 +146,9 @@ async function answerQuestion(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { layout } = config.scoring, columns = stateColumns(layout) + 2;
   if (question.kind === "rows") return encodeRows(question.ids.map((id) => state.copyRow(id)));
+  if (question.kind === "queries") {
+    return encodeRows(question.ids.map((id) => queries.state.get(id)?.row ?? null));
+  }
   if (question.kind === "state") {
     const make = () => encodeSnapshot({ config, kind: "keys", partition }, state);
     const { sequence } = state.ledger;

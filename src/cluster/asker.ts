@@ -10,7 +10,7 @@ import type { Clock } from "./clock.ts";
 import type { PartitionPlace } from "./cluster_answers.ts";
 import type { ClusterConfig } from "./cluster_config.ts";
 import { ClusterError, Damage } from "./cluster_error.ts";
-import { type GatherCounts, type Gathered, Gatherer, type Wanted } from "./gather.ts";
+import { type GatherCounts, type Gathered, type GatheredAnswer, Gatherer, type Wanted } from "./gather.ts";
 import type { LogSession } from "./log.ts";
 import type { Members } from "./members.ts";
 import type { CheckedRead } from "./memory_options.ts";
@@ -47,7 +47,7 @@ export interface AskedOfAll {
 
 /** Answers of partitions in ascending order, and the partitions without one. */
 export interface AnswersOfAll {
-  readonly answers: readonly PartitionAnswer[];
+  readonly answers: readonly GatheredAnswer[];
   readonly missing: readonly number[];
 }
 
@@ -91,9 +91,10 @@ export class Asker {
     return newest;
   }
 
-  /** Where an answer stands. */
-  placeOf({ partition, sequence, age }: PartitionAnswer): PartitionPlace {
-    return { partition, sequence, ageMs: age, newest: Math.max(this.newestOf(partition), sequence) };
+  /** Where an answer stands at a time of the client's clock. */
+  placeOf({ partition, sequence, currentAt }: GatheredAnswer, at: number): PartitionPlace {
+    const newest = Math.max(this.newestOf(partition), sequence);
+    return { partition, sequence, ageMs: at - currentAt, newest };
   }
 
   /** Asks some partitions once; those that did not answer in time are in what comes back. */
@@ -112,7 +113,7 @@ export class Asker {
   }
 
   /** Asks one partition; throws where it does not answer in time. */
-  async one(operation: string, question: Question, wanted: Wanted, until: number): Promise<PartitionAnswer> {
+  async one(operation: string, question: Question, wanted: Wanted, until: number): Promise<GatheredAnswer> {
     const gathered = await this.gather(operation, question, [wanted], { until });
     const answer = gathered.answers.get(wanted.partition);
     if (!answer) throw Gatherer.failure(operation, gathered);
@@ -129,7 +130,7 @@ export class Asker {
     const { config: { partitions }, clock, signal } = this.parts,
       { checked, until, ids, waits = true } = asked;
     const token = waits ? this.tokenOf(checked) : NO_TOKEN, isStanding = ids.length > 0;
-    const found = new Map<number, PartitionAnswer>(), missing = new Set<number>();
+    const found = new Map<number, GatheredAnswer>(), missing = new Set<number>();
     for (let querySequence = isStanding ? token.query : 0;;) {
       const wanted: Wanted[] = [];
       for (let partition = 0; partition < partitions; partition++) {
@@ -161,9 +162,9 @@ export class Asker {
    */
   #differing(
     operation: string,
-    answers: readonly PartitionAnswer[],
+    answers: readonly GatheredAnswer[],
     { ids, versionsOf }: AskedOfAll,
-  ): readonly PartitionAnswer[] {
+  ): readonly GatheredAnswer[] {
     const versions = answers.map(({ partition, answer }) =>
       this.decoded(operation, partition, () => versionsOf(answer))
     );

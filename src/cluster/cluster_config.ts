@@ -64,8 +64,17 @@ export function rowColumns(layout: HeadLayout): number {
   return keyColumns(layout) + valueColumns(layout);
 }
 
+/** Refuses the formats of rows that engines take: every replica of a partition must have the rows that the log has. */
+export function refuseStorage(operation: string, options: unknown, name: string): void {
+  if (typeof options !== "object" || options === null || !Object.hasOwn(options, "storage")) return;
+  const expected =
+    "none, since a cluster keeps keys and values as float32; a single or durable engine takes it";
+  throw new InputError(operation, `${name} is given`, expected);
+}
+
 /** Checks a shape. */
 export function toConfig(operation: string, shape: ClusterShape, cluster: string): ClusterConfig {
+  refuseStorage(operation, shape, "create.storage");
   const given = takeOptions(operation, shape, FIELDS, "create field");
   const whole = (name: keyof ClusterShape, value: unknown, most: number): number => {
     if (isCount(value) && value > 0 && value <= most) return value;
@@ -166,12 +175,17 @@ function encodeConfig({ cluster, partitions, replicas, scoring }: ClusterConfig)
   return writeJson({ version: VERSION, cluster, partitions, replicas, ...layout, scale, softcap });
 }
 
-/** The shape as text, the same for the same shape. */
-export function shapeText(
+/** The shape of a cluster, with all that was left out when it was made. */
+export function shapeOf(
   { partitions, replicas, scoring: { layout, scale, softcap } }: ClusterConfig,
-): string {
+): Required<ClusterShape> {
   const { headDim, valueDim, heads, kvHeads } = layout;
-  return JSON.stringify({ dim: headDim, valueDim, partitions, heads, kvHeads, scale, softcap, replicas });
+  return { dim: headDim, valueDim, partitions, heads, kvHeads, scale, softcap, replicas };
+}
+
+/** The shape as text, the same for the same shape. */
+export function shapeText(config: ClusterConfig): string {
+  return JSON.stringify(shapeOf(config));
 }
 
 /** The partition of a key: a hash of its id (FNV-1a with the last mixing of MurmurHash3) modulo P. */

@@ -14,7 +14,8 @@ import { AttentionError } from "../base/errors.ts";
  * - "unsent": the time was over before the edits were given to the log. None of them is kept, or will be.
  * - "damaged": what the log or a host holds is not what was written.
  * - "mismatch": the log holds a cluster of another shape, or none.
- * - "full": a partition has more keys than can be summed exactly.
+ * - "full": a partition has more keys than can be summed exactly; or the log has no room for edits, of which
+ * none is kept.
  */
 export type ClusterFault = "missing" | "unknown" | "unsent" | "damaged" | "mismatch" | "full";
 

@@ -14,9 +14,16 @@ import type { RowEdit } from "./batch.ts";
 import { Changes } from "./changes.ts";
 import type { ClusterSeams } from "./clock.ts";
 import type { ClusterKey, ClusterOutput, StoredKey } from "./cluster_answers.ts";
-import { type ClusterConfig, keySubject, partitionOf, QUERY_SUBJECT } from "./cluster_config.ts";
+import {
+  type ClusterConfig,
+  type ClusterShape,
+  keySubject,
+  partitionOf,
+  QUERY_SUBJECT,
+  shapeOf,
+} from "./cluster_config.ts";
 import { ClusterReader } from "./cluster_reader.ts";
-import { type ClusterStatus, metricsText, type PartitionStatus } from "./cluster_status.ts";
+import { type ClusterStatus, metricsText, partitionStatuses } from "./cluster_status.ts";
 import { EditLine } from "./edit_line.ts";
 import type { ClusterLog, LogSession } from "./log.ts";
 import { Members } from "./members.ts";
@@ -100,6 +107,11 @@ export class ClusterMemory {
     this.#following = this.#members.run(this.#end.signal);
   }
 
+  /** The shape of the cluster, as it was made. */
+  get shape(): Required<ClusterShape> {
+    return shapeOf(this.#parts.config);
+  }
+
   /**
    * Sets and deletes keys. It resolves when the log has acknowledged every one of them, as durable as the log
    * is. Edits of one key happen in the order in which they were given, over all calls of this connection;
@@ -113,7 +125,8 @@ export class ClusterMemory {
    * @returns The token with which a read includes them.
    * @throws {InputError} When an edit is malformed; nothing was sent.
    * @throws {ClusterError} "unsent" when the time was over before any of them was sent: none is kept.
-   * "unknown" when the log did not acknowledge all of them in time: some or all may be kept, also later.
+   * "full" when the log has no room for them: none is kept. "unknown" when the log did not acknowledge all of
+   * them in time, or had room for some alone: some or all may be kept, also later.
    * Setting the same keys again is right in any case.
    */
   async edit(edits: readonly ClusterEdit[], options: EditOptions = {}): Promise<ClusterToken> {
@@ -181,7 +194,7 @@ export class ClusterMemory {
    */
   async read(ids: ArrayLike<string>, options: ReadOptions = {}): Promise<ClusterOutput> {
     const operation = "ClusterMemory.read";
-    const { wanted, checked } = this.#givenRead(operation, ids, options);
+    const { wanted, checked } = this.#givenRead(operation, ids, options, true);
     return await this.#reader.read(operation, wanted, checked);
   }
 
@@ -226,7 +239,7 @@ export class ClusterMemory {
       }
       return { limits: { maxAge: toTimeout(operation, maxAgeMs, 0, "maxAgeMs"), maxError }, read };
     });
-    const { wanted, checked } = this.#givenRead(operation, ids, read);
+    const { wanted, checked } = this.#givenRead(operation, ids, read, true);
     return await this.#reader.peek(operation, wanted, limits, checked);
   }
 
@@ -299,7 +312,7 @@ export class ClusterMemory {
   /**
    * The keys of ids with their values, as stored; null for an id that is not there.
    *
-   * A learner takes its step from them: read rows, compute new ones, and `edit`.
+   * A `ClusterLearner` takes its steps from them: it reads rows, computes new ones, and edits.
    */
   async getKeys(
     ids: ArrayLike<string>,
@@ -310,35 +323,25 @@ export class ClusterMemory {
     return await this.#reader.storedKeys(operation, wanted, checked);
   }
 
+  /** The rows of standing queries, H·d numbers each; null for an id that is not there. */
+  async getQueries(
+    ids: ArrayLike<string>,
+    options: Omit<ReadOptions, "partial"> = {},
+  ): Promise<(Float32Array<ArrayBuffer> | null)[]> {
+    const operation = "ClusterMemory.getQueries";
+    const { wanted, checked } = this.#givenRead(operation, ids, options);
+    return await this.#reader.standingRows(operation, wanted, checked);
+  }
+
   /** The hosts and partitions that this connection knows of, and counts of its own calls. */
   status(): ClusterStatus {
     this.#checkLive("ClusterMemory.status");
     const { config, log } = this.#parts, alive = this.#members.alive();
-    const partitions = Array.from({ length: config.partitions }, (_, partition): PartitionStatus => {
-      const told = alive.flatMap(({ name, partitions }) => {
-        const report = partitions.get(partition);
-        return report ? [{ name, ...report }] : [];
-      });
-      const newest = told.reduce<typeof told[number] | null>(
-        (best, one) => best === null || one.sequence > best.sequence ? one : best,
-        null,
-      );
-      const needed = this.#reader.known.partitions[partition] ?? 0;
-      return {
-        partition,
-        ready: told.filter(({ phase }) => phase === "ready").map(({ name }) => name),
-        others: told.filter(({ phase }) => phase !== "ready").map(({ name }) => name),
-        sequence: newest?.sequence ?? 0,
-        isCurrent: told.some(({ phase, sequence }) => phase === "ready" && sequence >= needed),
-        keys: newest?.keys ?? 0,
-        bytes: newest?.bytes ?? 0,
-      };
-    });
     return {
       cluster: config.cluster,
       log: log.description,
       hosts: alive.map(({ name }) => name),
-      partitions,
+      partitions: partitionStatuses(config.partitions, alive, this.#reader.known),
       unackedBytes: this.#unacked,
       edits: this.#edits,
       reads: this.#reader.reads,
@@ -422,10 +425,10 @@ export class ClusterMemory {
     }
   }
 
-  #givenRead(operation: string, ids: ArrayLike<string>, options: ReadOptions) {
+  #givenRead(operation: string, ids: ArrayLike<string>, options: ReadOptions, mayLack = false) {
     return this.#given(operation, () => ({
       wanted: toIds(operation, "ids", ids),
-      checked: toReadOptions(operation, options, this.#parts.config, this.#parts.timeoutMs),
+      checked: toReadOptions(operation, options, this.#parts.config, this.#parts.timeoutMs, mayLack),
     }));
   }
 

@@ -10,7 +10,7 @@ import { Asker, type AskerParts } from "./asker.ts";
 import type { ClusterKey, ClusterOutput, StoredKey } from "./cluster_answers.ts";
 import { certifiedRows } from "./drift_questions.ts";
 import type { GatherCounts } from "./gather.ts";
-import { type Heaviest, heaviestKeys, storedKeys } from "./key_questions.ts";
+import { type Heaviest, heaviestKeys, standingRows, storedKeys } from "./key_questions.ts";
 import { joinRows, type KeptRow, KeptRows } from "./kept_rows.ts";
 import type { CheckedRead } from "./memory_options.ts";
 import {
@@ -137,6 +137,15 @@ export class ClusterReader {
     return await storedKeys(this.#asker, operation, ids, checked);
   }
 
+  /** Rows of standing queries. */
+  async standingRows(
+    operation: string,
+    ids: readonly string[],
+    checked: CheckedRead,
+  ): Promise<(Float32Array<ArrayBuffer> | null)[]> {
+    return await standingRows(this.#asker, operation, ids, checked);
+  }
+
   get #columns(): number {
     return outputColumns(this.#asker.parts.config.scoring.layout);
   }
@@ -157,12 +166,11 @@ export class ClusterReader {
 
   /** The answer to a caller; the rows of `ids` are kept for `peek`. */
   #toOutput(
-    { merged: { output, bounds }, places, missing, versions }: MergedStates,
+    { merged: { output, bounds }, places, at, missing, versions }: MergedStates,
     ids: readonly string[] = [],
   ): ClusterOutput {
     const columns = this.#columns;
     if (missing.length === 0) {
-      const at = this.#asker.parts.clock.now();
       ids.forEach((id, row) => {
         const data = output.slice(row * columns, (row + 1) * columns);
         this.#kept.set(id, { data, bound: bounds[row], version: versions[row], places, at });

@@ -2,6 +2,9 @@
  * The state of the cluster as a client knows it, as facts and as metrics.
  */
 
+import type { HostReport } from "./members.ts";
+import type { ClusterToken } from "./token.ts";
+
 /** A partition as its hosts tell of it. */
 export interface PartitionStatus {
   /** Its number. */
@@ -47,6 +50,34 @@ export interface ClusterStatus {
   readonly failures: number;
   /** Milliseconds of the last 1,024 reads, sorted. */
   readonly readMs: Float64Array<ArrayBuffer>;
+}
+
+/** The partitions as hosts tell of them, where a client needs the records of `known`. */
+export function partitionStatuses(
+  count: number,
+  alive: readonly HostReport[],
+  known: ClusterToken,
+): PartitionStatus[] {
+  return Array.from({ length: count }, (_, partition): PartitionStatus => {
+    const told = alive.flatMap(({ name, partitions }) => {
+      const report = partitions.get(partition);
+      return report ? [{ name, ...report }] : [];
+    });
+    const newest = told.reduce<typeof told[number] | null>(
+      (best, one) => best === null || one.sequence > best.sequence ? one : best,
+      null,
+    );
+    const needed = known.partitions[partition] ?? 0;
+    return {
+      partition,
+      ready: told.filter(({ phase }) => phase === "ready").map(({ name }) => name),
+      others: told.filter(({ phase }) => phase !== "ready").map(({ name }) => name),
+      sequence: newest?.sequence ?? 0,
+      isCurrent: told.some(({ phase, sequence }) => phase === "ready" && sequence >= needed),
+      keys: newest?.keys ?? 0,
+      bytes: newest?.bytes ?? 0,
+    };
+  });
 }
 
 /** The number below which a share of sorted numbers lies; 0 without any. */

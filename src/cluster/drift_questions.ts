@@ -45,7 +45,7 @@ export async function certifiedRows(
       numbers: asker.decoded(operation, partition, () => decodeNumbers(answer, part.length * columns)),
       valueNorm,
     }));
-    const places = all.map((answer) => asker.placeOf(answer)), at = clock.now();
+    const at = clock.now(), places = all.map((answer) => asker.placeOf(answer, at));
     part.forEach(([id, row], query) => {
       // A replica that lacks records of the row cannot tell how far it has moved.
       const isBehind = row.places.some(({ partition, sequence }) => places[partition].sequence < sequence);

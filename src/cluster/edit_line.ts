@@ -75,7 +75,8 @@ export class EditLine {
 }
 
 /**
- * The results of all writes. Where some fail, the call fails after all have ended: "unsent" if none was sent.
+ * The results of all writes. Where some fail, the call fails after all have ended: "unsent" or "full" if nothing
+ * was kept.
  */
 async function allWritten<T>(operation: string, writes: readonly Promise<T>[]): Promise<T[]> {
   const results = await Promise.allSettled(writes), values: T[] = [], errors: ClusterError[] = [];
@@ -86,10 +87,13 @@ async function allWritten<T>(operation: string, writes: readonly Promise<T>[]): 
   }
   if (errors.length === 0) return values;
   const partitions = [...new Set(errors.flatMap((error) => error.partitions))].sort((a, b) => a - b);
-  const gravest = errors.find(({ fault }) => fault !== "unsent") ?? errors[0];
-  if (gravest.fault !== "unsent" || values.length === 0) {
+  const isKeptNowhere = ({ fault }: ClusterError) => fault === "unsent" || fault === "full";
+  const gravest = errors.find((error) => !isKeptNowhere(error)) ??
+    errors.find(({ fault }) => fault === "full") ?? errors[0];
+  if (!isKeptNowhere(gravest) || values.length === 0) {
     throw new ClusterError(operation, gravest.fault, detailOf(gravest), partitions, { cause: gravest.cause });
   }
-  const detail = `the log is too slow; the edits of ${partitionsText(partitions)} were not sent, others were`;
-  throw new ClusterError(operation, "unknown", detail, partitions);
+  const why = gravest.fault === "full" ? "has no room" : "is too slow", { cause } = gravest;
+  const detail = `the log ${why}; the edits of ${partitionsText(partitions)} were not kept, others were`;
+  throw new ClusterError(operation, "unknown", detail, partitions, { cause });
 }

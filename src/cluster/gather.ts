@@ -49,9 +49,18 @@ export interface AskHow {
   readonly most?: number;
 }
 
+/** An answer that a client has. */
+export interface GatheredAnswer extends PartitionAnswer {
+  /**
+   * It includes every record that came before this time of the client's clock: the age that the host told, before the
+   * question was sent, since nobody knows when in between the host made the answer.
+   */
+  readonly currentAt: number;
+}
+
 /** How a gathering ended. */
 export interface Gathered {
-  readonly answers: ReadonlyMap<number, PartitionAnswer>;
+  readonly answers: ReadonlyMap<number, GatheredAnswer>;
   /** Partitions without an answer, with the last reason. */
   readonly missing: ReadonlyMap<number, string>;
   /** Whether one of them is damaged, or full. */
@@ -82,7 +91,7 @@ interface Gathering {
   readonly question: Question;
   /** Partitions without an answer. */
   readonly asked: Map<number, Asked>;
-  readonly answers: Map<number, PartitionAnswer>;
+  readonly answers: Map<number, GatheredAnswer>;
   /** Told when a request has ended. */
   readonly arrived: Changes;
   /** Ends all requests. */
@@ -262,7 +271,7 @@ export class Gatherer {
       for (const one of group) {
         one.open.delete(name);
         const found = replies.find(({ partition }) => partition === one.wanted.partition) ?? replies[0];
-        this.#take(gathering, name, one, found);
+        this.#take(gathering, name, one, found && { ...found, sentAt });
       }
     } catch (error) {
       if (over.aborted) return;
@@ -279,13 +288,18 @@ export class Gatherer {
     }
   }
 
-  #take(gathering: Gathering, name: string, one: Asked, reply: PartitionReply | undefined): void {
+  #take(
+    gathering: Gathering,
+    name: string,
+    one: Asked,
+    reply: PartitionReply & { readonly sentAt: number } | undefined,
+  ): void {
     const { asked, answers } = gathering, { partition, sequence, querySequence } = one.wanted;
     if (reply?.status === "ok" && reply.partition === partition) {
       if (!this.#isSameChain(reply)) gathering.conflict = partition;
       if (!asked.has(partition)) return;
       if (reply.sequence >= sequence && reply.querySequence >= querySequence) {
-        answers.set(partition, reply);
+        answers.set(partition, { ...reply, currentAt: reply.sentAt - reply.age });
         asked.delete(partition);
         return;
       }

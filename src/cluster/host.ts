@@ -160,7 +160,8 @@ export class ClusterHost {
    * it afterwards.
    *
    * @param options `timeoutMs`, 30,000 unless given.
-   * @returns Whether others have taken over everything; false when the time is over, or no host is left.
+   * @returns Whether others have taken over everything; false when the time is over, as where no other host is
+   * left.
    */
   async drain(options: { readonly timeoutMs?: number } = {}): Promise<boolean> {
     this.#isLeaving = true;

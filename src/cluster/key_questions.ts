@@ -1,7 +1,9 @@
 /**
- * The questions of a client about keys by their ids: their rows, and the heaviest ones of a standing query.
+ * The questions of a client about rows by their ids, of keys and of standing queries, and about the heaviest
+ * keys of a standing query.
  */
 
+import { queryColumns } from "../numerics/head_layout.ts";
 import type { Asker } from "./asker.ts";
 import type { ClusterKey, StoredKey } from "./cluster_answers.ts";
 import { partitionOf, rowColumns } from "./cluster_config.ts";
@@ -52,6 +54,31 @@ export async function storedKeys(
       });
     }
   }));
+  return rows;
+}
+
+/** Rows of standing queries; null where there is none. Any host knows them, so the hosts of one partition are asked. */
+export async function standingRows(
+  asker: Asker,
+  operation: string,
+  wanted: readonly string[],
+  checked: CheckedRead,
+): Promise<(Float32Array<ArrayBuffer> | null)[]> {
+  const { config: { scoring: { layout }, partitions }, session, clock } = asker.parts;
+  const width = queryColumns(layout), until = clock.now() + checked.timeoutMs;
+  const partition = wanted.length === 0 ? 0 : partitionOf(wanted[0], partitions);
+  const one = { partition, sequence: 0, querySequence: asker.tokenOf(checked).query };
+  const { ranges } = cutQuestion(session.largestMessage, 1, {
+    count: wanted.length,
+    requestBytes: (at) => textBytes(wanted[at]),
+    replyBytes: 4 * width + 8,
+  });
+  const rows: (Float32Array<ArrayBuffer> | null)[] = [];
+  for (const [from, to] of ranges) {
+    const ids = wanted.slice(from, to);
+    const { answer } = await asker.one(operation, { kind: "queries", ids }, one, until);
+    rows.push(...asker.decoded(operation, partition, () => decodeRows(answer, ids.length, width)));
+  }
   return rows;
 }
 

@@ -6,7 +6,7 @@
  * as far as its client can tell.
  */
 
-import { type Batch, chainOf, isSameHash, NO_HASH } from "./batch.ts";
+import { type Batch, chainOf, hashOf, isSameHash, NO_HASH } from "./batch.ts";
 import { Damage } from "./cluster_error.ts";
 
 /** Clients that are remembered in a subject; the one whose last batch is oldest is forgotten first. */
@@ -82,6 +82,13 @@ export class Ledger {
   chainAt(sequence: number): Uint8Array<ArrayBuffer> | null {
     if (sequence === 0) return NO_HASH;
     return this.#places.get(sequence) ?? null;
+  }
+
+  /** Whether the newest batch is that of a record; false also where the newest record did a batch again. */
+  endsWith(body: Uint8Array): boolean {
+    let newest: ClientPlace | null = null;
+    for (const place of this.#clients.values()) newest = place;
+    return newest !== null && isSameHash(newest.hash, hashOf(body));
   }
 
   /**

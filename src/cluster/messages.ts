@@ -11,6 +11,7 @@
  *              4 rows    u32 count, texts                  ids of keys
  *              5 drift   u32 count, texts, u32 count · P, count × P sequences       how far answers have moved since these records
  *              6 state   f64 sequence, u32 from, u32 room          a piece of the snapshot that was made at this sequence
+ *              7 queries u32 count, texts                  ids of standing queries, whose rows are asked for
  *     reply    u32 version, u32 count, count × (u32 partition, u32 status, then)
  *              0 ok      f64 sequence, 16 chain, f64 sequence of "query", f64 age, f64 keys, f64 norm of keys, f64 norm of
  *                        values, bytes of the answer
@@ -18,7 +19,7 @@
  *     answer   read, attend: for each query f64 version (0: it is not there), f64 ‖q‖, its state (see `exact_sums.ts`)
  *              top: f64 version, f64 sequence of the list, f64 shift, f64 mass, u32 keys before, u32 keys behind, u32 count,
  *              count × (text id, f64 mass)
- *              rows: for each key u32 1 and floats, or u32 0
+ *              rows, queries: for each key or query u32 1 and floats, or u32 0
  *              drift: for each query f64 version, f64 1 if all changes are known, and four numbers a head (see `drift.ts`)
  *              state: f64 sequence, u32 length of the snapshot, u32 from, bytes
  *
@@ -38,6 +39,7 @@ export type Question =
   | { readonly kind: "attend"; readonly rows: Float32Array }
   | TopQuestion
   | { readonly kind: "rows"; readonly ids: readonly string[] }
+  | { readonly kind: "queries"; readonly ids: readonly string[] }
   | { readonly kind: "drift"; readonly ids: readonly string[]; readonly since: Float64Array }
   | StateQuestion;
 
@@ -66,7 +68,7 @@ export interface TopQuestion {
   readonly room: number;
 }
 
-const KINDS = ["read", "attend", "top", "rows", "drift", "state"] as const;
+const KINDS = ["read", "attend", "top", "rows", "drift", "state", "queries"] as const;
 
 /** A question with the places that partitions must have reached. */
 export interface HostRequest {
@@ -94,6 +96,7 @@ export interface PartitionAnswer {
   readonly sequence: number;
   readonly chain: Uint8Array<ArrayBuffer>;
   readonly querySequence: number;
+  /** Milliseconds before the reply was sent at which the answer included every record. */
   readonly age: number;
   readonly keys: number;
   readonly keyNorm: number;
@@ -325,7 +328,7 @@ export function decodeStatePiece(answer: Uint8Array<ArrayBuffer>): StatePiece {
   });
 }
 
-/** Writes rows of keys. */
+/** Writes rows of keys or queries. */
 export function encodeRows(rows: readonly (Float32Array | null)[]): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter();
   for (const row of rows) {
@@ -335,7 +338,7 @@ export function encodeRows(rows: readonly (Float32Array | null)[]): Uint8Array<A
   return out.view().slice();
 }
 
-/** Reads rows of keys. */
+/** Reads rows of keys or queries. */
 export function decodeRows(
   answer: Uint8Array<ArrayBuffer>,
   count: number,

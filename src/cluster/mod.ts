@@ -26,6 +26,8 @@ export { connect } from "./connect.ts";
 export { ClusterHost, host } from "./host.ts";
 export type { HostedPartition, HostStatus } from "./host_status.ts";
 export type { HostOptions } from "./host_options.ts";
+export { ClusterLearner, type ClusterStep } from "./cluster_learner.ts";
+export type { ClusterExample, ClusterLearnerOptions } from "./learner_questions.ts";
 export { ClusterMemory } from "./cluster_memory.ts";
 export type { ClusterKey, ClusterOutput, PartitionPlace, StoredKey } from "./cluster_answers.ts";
 export type { ClusterShape } from "./cluster_config.ts";

@@ -72,7 +72,8 @@ export class Replica<State extends Partition | QueryTable> {
   /** Ends the following that is going on. */
   #interrupt = new AbortController();
   #turn: Promise<unknown> = Promise.resolve();
-  #target = Infinity;
+  /** The newest record when it began, and a time before the log was asked for it. */
+  #target = { sequence: Infinity, at: -Infinity };
   #mark: Mark | null = null;
   #lookedAt = -Infinity;
   #currentAt = -Infinity;
@@ -225,7 +226,7 @@ export class Replica<State extends Partition | QueryTable> {
       readMark(session, subject),
     ]);
     const kept = usesFolder && this.sequence === 0 ? this.#decodeOr(await this.#parts.kept()) : null;
-    if (kept) await this.exclusive(() => this.#state = kept);
+    if (kept && await this.#isOfLog(kept, signal)) await this.exclusive(() => this.#state = kept);
     const peer = usesPeer && this.sequence === 0
       ? await this.#parts.peer(pointer?.sequence ?? 0, signal)
       : null;
@@ -246,9 +247,22 @@ export class Replica<State extends Partition | QueryTable> {
     const last = await session.lastSequence(subject);
     const known = Math.max(this.#mark?.sequence ?? 0, pointer?.sequence ?? 0, this.sequence);
     if (last < known) throw new Damage(`the log ends at ${last}, but ${known} was reached before`);
-    this.#target = last;
+    this.#target = { sequence: last, at: startedAt };
     this.#checkMark();
-    this.#noteReached(startedAt);
+    this.#noteReached();
+  }
+
+  /**
+   * Whether the log has the record that a state of the host's folder ends with. A log that was restored may have
+   * gone on with others, and nothing else would tell; one that ends before is damaged, which is noticed later.
+   */
+  async #isOfLog({ ledger }: State, signal: AbortSignal): Promise<boolean> {
+    const { session, subject } = this.#parts, { sequence } = ledger;
+    if (sequence === 0 || await session.lastSequence(subject) < sequence) return true;
+    for await (const [record] of session.follow(subject, sequence - 1, { signal })) {
+      return record.sequence === sequence && ledger.endsWith(record.body);
+    }
+    return false;
   }
 
   /** The state of a snapshot from elsewhere than the log; null where it is not whole. */
@@ -278,7 +292,7 @@ export class Replica<State extends Partition | QueryTable> {
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
-    const { session, clock, subject, onGone } = this.#parts;
+    const { session, subject, onGone } = this.#parts;
     this.#interrupt = new AbortController();
     const until = AbortSignal.any([signal, this.#interrupt.signal]);
     for await (const records of session.follow(subject, this.sequence, { signal: until })) {
@@ -287,7 +301,7 @@ export class Replica<State extends Partition | QueryTable> {
       await this.exclusive(() => {
         for (const record of records) this.#apply(record, onGone);
       });
-      this.#noteReached(clock.now());
+      this.#noteReached();
       this.changes.tell();
     }
     if (!signal.aborted) throw new Damage(this.#failure);
@@ -328,14 +342,14 @@ export class Replica<State extends Partition | QueryTable> {
     this.#lookedAt = now;
   }
 
-  #noteReached(at: number): void {
-    if (this.sequence < this.#target) return;
-    if (this.#phase !== "ready") {
-      this.#phase = "ready";
-      this.#failure = "";
-      this.#currentAt = Math.max(this.#currentAt, at);
-      this.changes.tell();
-    }
+  /** Answers once it has what was there when it began; what came since then it may lack. */
+  #noteReached(): void {
+    const { sequence, at } = this.#target;
+    if (this.sequence < sequence || this.#phase === "ready") return;
+    this.#phase = "ready";
+    this.#failure = "";
+    this.#currentAt = Math.max(this.#currentAt, at);
+    this.changes.tell();
   }
 }
 

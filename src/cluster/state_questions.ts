@@ -6,6 +6,7 @@
 import type { AnswersOfAll, Asker } from "./asker.ts";
 import type { PartitionPlace } from "./cluster_answers.ts";
 import { stateColumns } from "./exact_sums.ts";
+import type { GatheredAnswer } from "./gather.ts";
 import type { CheckedRead } from "./memory_options.ts";
 import { type Merged, mergePartitions } from "./merge.ts";
 import { cutQuestion } from "./message_parts.ts";
@@ -14,7 +15,9 @@ import { decodeStates, type Question, textBytes } from "./messages.ts";
 /** States of queries, merged. */
 export interface MergedStates {
   readonly merged: Merged;
+  /** Where the answers stand at the time `at`. */
   readonly places: readonly PartitionPlace[];
+  readonly at: number;
   readonly missing: readonly number[];
   /** The version of each standing query. */
   readonly versions: readonly number[];
@@ -75,7 +78,7 @@ export async function askStates(
     logSumExp: new Float64Array(count * heads),
     bounds: new Float64Array(count),
   };
-  const places = new Map<number, PartitionPlace>(), missing = new Set<number>(), versions: number[] = [];
+  const all: GatheredAnswer[] = [], missing = new Set<number>(), versions: number[] = [];
   for (const [from, to] of ranges) {
     const rows = to - from;
     const versionsOf = (answer: Uint8Array<ArrayBuffer>) => {
@@ -98,10 +101,12 @@ export async function askStates(
     merged.logSumExp.set(part.logSumExp, from * heads);
     merged.bounds.set(part.bounds, from);
     for (const partition of found.missing) missing.add(partition);
-    for (const answer of found.answers) addPlace(places, asker.placeOf(answer));
+    all.push(...found.answers);
   }
+  const places = new Map<number, PartitionPlace>(), at = clock.now();
+  for (const answer of all) addPlace(places, asker.placeOf(answer, at));
   return {
-    ...{ merged, versions },
+    ...{ merged, versions, at },
     places: [...places.values()].sort((a, b) => a.partition - b.partition),
     missing: [...missing].sort((a, b) => a - b),
   };

@@ -2,7 +2,7 @@
  * The edits of one client on their way to one subject.
  *
  * Invariant: one batch is on its way at a time, and it is tried again, with the same bytes, until the log has
- * acknowledged it; so batches are in the log in the order of their numbers, and no number is used for two
+ * acknowledged it, or has said at once that it has no room; so batches are in the log in the order of their numbers, and no number is used for two
  * batches of which both may be there. A call ends when its time is over, whatever the log does.
  */
 
@@ -44,6 +44,8 @@ interface Item {
   readonly edits: readonly RowEdit[];
   /** Edits that are in a batch. */
   taken: number;
+  /** Whether some of them were acknowledged. */
+  isPartlyKept: boolean;
   readonly operation: string;
   readonly until: number;
   readonly settle: PromiseWithResolvers<number>;
@@ -91,7 +93,7 @@ export class SubjectWriter {
    * Puts edits behind those before; resolves with the sequence of the last one.
    *
    * @throws {ClusterError} "unsent" when the time is over before any of them is sent, "unknown" when it is
-   * over later.
+   * over later, "full" when the log has no room.
    */
   write(operation: string, edits: readonly RowEdit[], until: number): Promise<number> {
     const settle = Promise.withResolvers<number>();
@@ -103,7 +105,7 @@ export class SubjectWriter {
       settle.reject(this.#failure(operation, "unsent", "the connection has ended"));
       return settle.promise;
     }
-    this.#items.push({ edits, taken: 0, operation, until, settle, isSettled: false });
+    this.#items.push({ edits, taken: 0, isPartlyKept: false, operation, until, settle, isSettled: false });
     for (const edit of edits) this.#bytes += editBytes(edit);
     if (until < this.#soonest) {
       this.#soonest = until;
@@ -140,6 +142,8 @@ export class SubjectWriter {
         item.isSettled = true;
       }
       this.#taken = [];
+      const [next] = this.#items;
+      if (next && next.taken > 0) next.isPartlyKept = true;
       this.acknowledged.tell();
     }
   }
@@ -164,10 +168,14 @@ export class SubjectWriter {
     return { kind, client, number, known: Math.max(this.#last, known()), previous: this.#previous, edits };
   }
 
-  /** Appends a batch until it is acknowledged; null when the writer has ended or is broken. */
+  /**
+   * Appends a batch until it is acknowledged; null when the log has no room for it, or the writer has ended or is
+   * broken.
+   */
   async #append(batch: Batch): Promise<number | null> {
     const { session, clock, subject, client } = this.#parts, { signal } = this.#end;
     const body = encodeBatch(batch), id = `${client}.${batch.number}`;
+    let isFirst = true;
     for (let wait = FIRST_RETRY_MS; !signal.aborted; wait = Math.min(2 * wait, LONGEST_RETRY_MS)) {
       try {
         const sequence = await session.append(subject, body, { id, signal });
@@ -181,6 +189,11 @@ export class SubjectWriter {
         return sequence;
       } catch (error) {
         if (signal.aborted) return null;
+        if (isFirst && error instanceof LogError && error.reason === "full") {
+          this.#refuse(batch, error);
+          return null;
+        }
+        isFirst = false;
         if (!(error instanceof LogError) || !error.isPassing) {
           // An earlier try may be in the log, so that its number is used up: nothing can follow it.
           this.#break(error);
@@ -228,6 +241,26 @@ export class SubjectWriter {
       for (const edit of item.edits) this.#bytes -= editBytes(edit);
       const why = "the log is too slow; the edits were not sent";
       item.settle.reject(this.#failure(item.operation, "unsent", why));
+    }
+    this.acknowledged.tell();
+  }
+
+  /** Rejects the calls of a batch that the log had no room for; its number is free again. */
+  #refuse(batch: Batch, cause: LogError): void {
+    for (const edit of batch.edits) this.#bytes -= editBytes(edit);
+    // A call of which a part is in the batch is given up as a whole.
+    const [next] = this.#items, refused = [...this.#taken];
+    if (next && next.taken > 0) {
+      this.#items.shift();
+      for (const edit of next.edits.slice(next.taken)) this.#bytes -= editBytes(edit);
+      refused.push(next);
+    }
+    this.#taken = [];
+    for (const item of refused) {
+      if (item.isSettled) continue;
+      item.isSettled = true;
+      const fault = item.isPartlyKept ? "unknown" : "full";
+      item.settle.reject(this.#failure(item.operation, fault, cause.message, cause));
     }
     this.acknowledged.tell();
   }

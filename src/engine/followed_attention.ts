@@ -5,13 +5,17 @@
 
 import { outputColumns } from "../numerics/head_layout.ts";
 import type { Followed } from "../schedule/edit_pipeline.ts";
-import { DisposedError, InputError, SlotError } from "../base/errors.ts";
+import { describe, DisposedError, InputError } from "../base/errors.ts";
 import { lengthOf } from "../base/lists.ts";
-import type { EditRules } from "../write/edits.ts";
+import { type EditRules, findSlot } from "../write/edits.ts";
+import type { RowId } from "../write/row_ids.ts";
 
 /** The options of `DynamicAttention.follow`. */
 export interface FollowOptions {
-  /** The largest Euclidean distance of a row from the exact one; 0, for exact rows, unless given. */
+  /**
+   * The largest Euclidean distance of a row from the exact one, which `read` answers; 0, for exact rows, unless
+   * given.
+   */
   readonly error?: number;
   /** The array for the rows, with slots · H·dv numbers; a new one unless given. */
   readonly into?: Float32Array<ArrayBuffer>;
@@ -33,7 +37,8 @@ export class FollowedAttention {
   readonly data: Float32Array<ArrayBuffer>;
   /**
    * For each row, a bound on its Euclidean distance from exact attention as of the last `refresh`, rounding
-   * included; Infinity before the first.
+   * included; Infinity before the first. With the option `storage` of the engine it is the distance from exact
+   * attention of the rows as they were given, and so may be above `error`.
    */
   readonly bounds: Float64Array<ArrayBuffer>;
   /** The query slot of each row. */
@@ -45,6 +50,9 @@ export class FollowedAttention {
   readonly #slots: Uint32Array<ArrayBuffer>;
   readonly #followed: Followed;
   readonly #rows: Map<number, number>;
+  /** What tells the followed rows from later ones in their slots, and what they were called. */
+  readonly #identities: readonly number[];
+  readonly #names: readonly RowId[];
   #isDisposed = false;
   /** The state of the engine's query slots when the followed ones were last checked. */
   #checked = { count: -1, newestIdentity: -1 };
@@ -64,6 +72,9 @@ export class FollowedAttention {
     this.#core = core;
     this.#followed = core.follow();
     this.#rows = new Map(Array.from(slots, (slot, row) => [slot, row]));
+    const { querySlots } = core.rules;
+    this.#identities = Array.from(slots, (slot) => querySlots.identityOf(slot));
+    this.#names = Array.from(slots, (slot) => querySlots.nameOf(slot));
   }
 
   /**
@@ -75,14 +86,15 @@ export class FollowedAttention {
    * read for each row that is written.
    *
    * @returns The query slots of the rows in which a number has changed, in the order of `slots`.
-   * @throws {SlotError} When a followed query was deleted; nothing is written.
+   * @throws {InputError} When a followed query was deleted, a {@link SlotError} or {@link IdError} unless another row
+   * has its slot or id by now; nothing is written.
    * @throws {InputError} When `data` or `bounds` has been detached or cut short.
    * @throws {DisposedError} After `dispose`, and after the engine was disposed.
    */
   async refresh(): Promise<Uint32Array<ArrayBuffer>> {
     const operation = "FollowedAttention.refresh", core = this.#core;
     core.checkCall(operation);
-    if (this.#isDisposed) throw new DisposedError(operation);
+    if (this.#isDisposed) throw new DisposedError(operation, "followed rows");
     this.#checkSlots(operation);
     this.#checkRoom(operation);
     const rows = this.#rows;
@@ -105,9 +117,22 @@ export class FollowedAttention {
   #checkSlots(operation: string): void {
     const { querySlots } = this.#core.rules, { count, newestIdentity } = querySlots;
     if (this.#checked.count === count && this.#checked.newestIdentity === newestIdentity) return;
-    const deleted = this.#slots.find((slot) => !querySlots.isLive(slot));
-    if (deleted !== undefined) throw new SlotError(operation, "query", deleted);
+    const gone = this.#slots.findIndex((slot, row) => {
+      return !querySlots.isLive(slot) || querySlots.identityOf(slot) !== this.#identities[row];
+    });
+    if (gone >= 0) this.#refuse(operation, gone);
     this.#checked = { count, newestIdentity };
+  }
+
+  /** Throws, since the query of a row was deleted. */
+  #refuse(operation: string, row: number): never {
+    const { querySlots } = this.#core.rules, name = this.#names[row];
+    // Throws where no row is called so.
+    findSlot(operation, "query", name, querySlots);
+    const found = querySlots.ids
+      ? `query ${describe(name)} is another row by now`
+      : `query slot ${name} holds another row by now`;
+    throw new InputError(operation, found, "the row that was followed");
   }
 
   /** Throws when one of the arrays, which are the caller's too, has no room any more. */

@@ -6,7 +6,7 @@
 import type { PassingBias } from "../backends/backend.ts";
 import { CapacityError, describe, InputError } from "../base/errors.ts";
 import type { EditRules } from "../write/edits.ts";
-import { type BiasMatrix, ENTRY, type MaskInput, toBias, toMatrices } from "../write/mask_input.ts";
+import { type BiasMatrix, callOf, ENTRY, type MaskInput, toBias, toMatrices } from "../write/mask_input.ts";
 import type { RowId } from "../write/row_ids.ts";
 
 /**
@@ -76,7 +76,7 @@ function asking(
   { keySlots }: EditRules,
 ): (query: number, slot: number, head: number) => number {
   return (query, slot, head) => {
-    const key = keySlots.nameOf(slot), call = `mask(${query}, ${key}, ${head})`;
+    const key = keySlots.nameOf(slot), call = callOf(query, key, head);
     let answer: unknown;
     try {
       answer = mask(query, key, head);

@@ -20,6 +20,8 @@ export interface KernelOptions extends ConnectOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Whether what the kernel shows as text may have colours; false unless given. */
   readonly colors?: boolean;
+  /** Told of what the process, or one that it has started, writes to its own streams; waited for before more is read. */
+  readonly onWritten?: (name: "stdout" | "stderr", text: string) => Promise<void> | void;
 }
 
 /** How it ended. */
@@ -132,14 +134,19 @@ class RunningChild {
   readonly #draining = new AbortController();
   readonly #kill = () => this.signal("SIGKILL");
 
-  private constructor(command: readonly string[], file: string, process: Deno.ChildProcess) {
+  private constructor(
+    command: readonly string[],
+    file: string,
+    process: Deno.ChildProcess,
+    { onWritten }: KernelOptions,
+  ) {
     this.command = command[0];
     this.file = file;
     this.#process = process;
     const { signal } = this.#draining;
     this.#drained = Promise.allSettled([
-      process.stdout.pipeTo(this.#words.writable(), { signal }),
-      process.stderr.pipeTo(this.#words.writable(), { signal }),
+      process.stdout.pipeTo(this.#words.writable((text) => onWritten?.("stdout", text)), { signal }),
+      process.stderr.pipeTo(this.#words.writable((text) => onWritten?.("stderr", text)), { signal }),
     ]);
     this.died = process.status.then(({ code }) => {
       throw new KernelError("KernelProcess", `the kernel ended with code ${code}${this.lastWords()}`);
@@ -162,7 +169,7 @@ class RunningChild {
         ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
         env: { ...(options.colors ? {} : { NO_COLOR: "1" }), ...options.env },
       }).spawn();
-      return new RunningChild(command, file, process);
+      return new RunningChild(command, file, process, options);
     } catch (error) {
       await Deno.remove(file);
       throw error;

@@ -19,6 +19,7 @@ export const {
   Date,
   decodeURIComponent,
   Deno,
+  encodeURIComponent,
   Error,
   Int32Array,
   Map,

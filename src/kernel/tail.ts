@@ -11,12 +11,14 @@ export class Tail {
     this.#limit = limit;
   }
 
-  /** Takes the bytes of one stream. */
-  writable(): WritableStream<Uint8Array> {
+  /** Takes the bytes of one stream; `tell` is told of the text, and waited for. */
+  writable(tell?: (text: string) => Promise<void> | void): WritableStream<Uint8Array> {
     const decoder = new TextDecoder();
     return new WritableStream({
       write: (bytes) => {
-        this.#text = (this.#text + decoder.decode(bytes, { stream: true })).slice(-this.#limit);
+        const text = decoder.decode(bytes, { stream: true });
+        this.#text = (this.#text + text).slice(-this.#limit);
+        return tell?.(text);
       },
     });
   }

@@ -3,13 +3,13 @@
  */
 
 import type { PassingQueries } from "../backends/backend.ts";
-import { type HeadLayout, keyHeadOf, outputColumns } from "../numerics/head_layout.ts";
+import { type HeadLayout, keyHeadOf, outputColumns, queryColumns } from "../numerics/head_layout.ts";
 import { describe, InputError } from "../base/errors.ts";
 import { checkColumn } from "../write/edit_checks.ts";
 import { type EditRules, findSlot } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
-import { reading, takeList } from "../base/lists.ts";
-import { checkArray, type RowInput } from "../base/matrix.ts";
+import { reading, takeIdList, takeList } from "../base/lists.ts";
+import { checkArray, toRow, type VectorInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { toPassing } from "../engine/question_options.ts";
 import type { GradientRows } from "./gradient_rows.ts";
@@ -36,8 +36,8 @@ export interface StandingExample<KeyId extends RowId = number, QueryId extends R
 
 /** An example of a passing query, of which the engine keeps nothing. */
 export interface PassingExample<KeyId extends RowId = number> extends ExampleScores<KeyId> {
-  /** H·d numbers. */
-  readonly row: RowInput;
+  /** H·d numbers, or those that are not 0 with their columns. */
+  readonly row: VectorInput;
   /** The position of the query, as `attend` takes it. */
   readonly position?: number;
 }
@@ -75,14 +75,24 @@ export interface CheckedExample {
   readonly offset: number;
 }
 
-const SCORES = ["against", "columns", "offset"] as const;
+const SCORES: readonly (keyof ExampleScores)[] = ["against", "columns", "offset"];
 
-/** Checks an example; its slots must be live. */
-export function toExample(operation: string, x: AnyExample, rules: EditRules): CheckedExample {
-  return reading(operation, () => takeExample(operation, x, rules));
+/** Checks an example; its slots must be live. `scores` are the fields that it may have beside its query or row. */
+export function toExample(
+  operation: string,
+  x: AnyExample,
+  rules: EditRules,
+  scores: readonly (keyof ExampleScores)[] = SCORES,
+): CheckedExample {
+  return reading(operation, () => takeExample(operation, x, rules, scores));
 }
 
-function takeExample(operation: string, x: AnyExample, rules: EditRules): CheckedExample {
+function takeExample(
+  operation: string,
+  x: AnyExample,
+  rules: EditRules,
+  scores: readonly (keyof ExampleScores)[],
+): CheckedExample {
   if (typeof x !== "object" || x === null || ("query" in x) === ("row" in x)) {
     const found = typeof x === "object" && x !== null
       ? "x has query and row, or none"
@@ -90,8 +100,8 @@ function takeExample(operation: string, x: AnyExample, rules: EditRules): Checke
     throw new InputError(operation, found, "an object with a query slot, or with a row");
   }
   const given: AnyExample = "query" in x
-    ? takeOptions(operation, x, ["query", ...SCORES])
-    : takeOptions(operation, x, ["row", "position", ...SCORES]);
+    ? takeOptions(operation, x, ["query", ...scores])
+    : takeOptions(operation, x, ["row", "position", ...scores]);
   const { layout, keySlots } = rules;
   const columnCount = outputColumns(layout);
   const { against, columns, offset = 0 } = given;
@@ -123,15 +133,20 @@ export function toTargets(operation: string, y: Target, name = "y"): Float64Arra
   if (typeof y === "number" || typeof y === "boolean") return toTargets(operation, [Number(y)], name);
   return reading(operation, () => {
     checkArray(operation, name, y);
-    return Float64Array.from(y, (entry: unknown, at) => {
-      const number = typeof entry === "boolean" ? Number(entry) : entry;
-      if (typeof number === "number" && Number.isFinite(number)) return number;
-      throw new InputError(
-        operation,
-        `${name} has ${describe(entry)} at index ${at}`,
-        "finite numbers or truth values",
-      );
-    });
+    const numbers: number[] = [], { length } = y;
+    // One by one: a list may say that it is longer than memory, and have nothing in it.
+    for (let at = 0; at < length; at++) {
+      const entry: unknown = y[at], number = typeof entry === "boolean" ? Number(entry) : entry;
+      if (typeof number !== "number" || !Number.isFinite(number)) {
+        throw new InputError(
+          operation,
+          `${name} has ${describe(entry)} at index ${at}`,
+          "finite numbers or truth values",
+        );
+      }
+      numbers.push(number);
+    }
+    return Float64Array.from(numbers);
   });
 }
 
@@ -209,7 +224,8 @@ function toExampleRows(operation: string, x: AnyExample, rules: EditRules): Grad
   }
   const { position } = x;
   const positions = position === undefined ? undefined : [position];
-  const queries: PassingQueries = toPassing(operation, [x.row], positions, rules);
+  const row = toRow(operation, "row", x.row, queryColumns(rules.layout), "heads × headDim");
+  const queries: PassingQueries = toPassing(operation, [row], positions, rules);
   return { kind: "passing", queries };
 }
 
@@ -220,9 +236,10 @@ function toList<Name extends RowId>(
   check: (entry: Name) => number,
 ): Uint32Array<ArrayBuffer> {
   if (typeof input !== "object") return Uint32Array.of(check(input as Name));
-  checkArray(operation, name, input);
-  if (input.length === 0) throw new InputError(operation, `${name} is empty`, "at least one");
-  return Uint32Array.from(Array.from(input as ArrayLike<Name>, check));
+  const { length, entries } = takeIdList(operation, name, input);
+  if (length === 0) throw new InputError(operation, `${name} is empty`, "at least one");
+  // Reading an entry may run the caller's code, so all are read before the first is looked up.
+  return Uint32Array.from(Array.from({ length }, (_, at) => entries[at] as Name).map(check));
 }
 
 /** How much an example counts; 1 unless given. */

@@ -4,6 +4,7 @@
  */
 
 import { describe, InputError } from "../base/errors.ts";
+import { lengthOf, typedArrayKind } from "../base/lists.ts";
 import { callCheck, callGiven } from "./callbacks.ts";
 import type { Loss } from "./losses.ts";
 
@@ -55,6 +56,15 @@ export function judge(operation: string, loss: Loss, scores: Float64Array, targe
   return { prediction, value, byScore };
 }
 
+/** M with ‖∇L(a) − ∇L(b)‖ ≤ M·‖a − b‖; Infinity where the loss says none. */
+export function smoothnessOf(operation: string, loss: Loss, scoreCount: number): number {
+  if (loss.smoothness === undefined) return Infinity;
+  const what = `the smoothness of loss ${loss.name}`, expected = "a number ≥ 0";
+  const given = callGiven(operation, () => what, expected, () => loss.smoothness?.(scoreCount));
+  if (typeof given === "number" && given >= 0) return given;
+  throw new InputError(operation, `${what} is ${describe(given)}`, expected);
+}
+
 /** A copy of a loss's result: `count` numbers, none of which is `bad`. */
 function toNumbers(
   operation: string,
@@ -65,7 +75,7 @@ function toNumbers(
 ): Float64Array<ArrayBuffer> {
   const expected = `a Float64Array of ${count} numbers, one for each score`;
   const given = callGiven(operation, () => what, expected, call);
-  if (!(given instanceof Float64Array) || given.length !== count) {
+  if (typedArrayKind(given) !== "Float64Array" || lengthOf(given) !== count) {
     throw new InputError(operation, `${what} is ${describe(given)}`, expected);
   }
   const numbers = Float64Array.from(given);

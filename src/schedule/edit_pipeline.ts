@@ -10,6 +10,8 @@
 import type { AttentionOutput, Backend, PassingQueries, Wanted } from "../backends/backend.ts";
 import { WHOLE } from "../backends/wanted.ts";
 import { CapacityError } from "../base/errors.ts";
+import type { ScoreRule } from "../numerics/score_rule.ts";
+import type { LargestErrors } from "../numerics/storage_bound.ts";
 import { type Layer, type LayerConfig, LayerStack, type SealedLayer } from "../write/layers.ts";
 import type { FrozenRows } from "../write/frozen_rows.ts";
 import { type FlushPolicy, Planner } from "./planner.ts";
@@ -22,6 +24,7 @@ import { TurnQueue } from "./turn_queue.ts";
 /** The parts of an engine that its pipeline depends on. */
 export interface PipelineConfig extends LayerConfig {
   readonly backend: Backend;
+  readonly rule: ScoreRule;
   readonly policy: FlushPolicy;
   readonly threshold: Threshold;
 }
@@ -37,7 +40,10 @@ export interface Followed {
     slots: Uint32Array,
     error: number,
     places: MirrorPlaces,
+    errors?: LargestErrors | null,
   ): Promise<{ readonly changed: Uint32Array<ArrayBuffer>; readonly bounds: Float64Array<ArrayBuffer> }>;
+  /** How many changed key slots the oldest copy of these query slots does not include. */
+  pendingOf(slots: Uint32Array): number;
   release(): void;
 }
 
@@ -107,6 +113,7 @@ export class EditPipeline {
     this.#stale = new StaleAnswers({
       backend,
       layout: config.layout,
+      scale: config.rule.scale,
       queries: this.queries,
       planner,
       threshold: config.threshold,
@@ -178,8 +185,13 @@ export class EditPipeline {
    * Attention of query slots by states that may lag; those whose error is above the limit are brought up to
    * date.
    */
-  peek(operation: string, slots: Uint32Array, wanted: StaleWanted): Promise<StaleAttentionOutput> {
-    const answer = () => this.#timedRead(() => this.#stale.answer(slots, this.#floor, wanted));
+  peek(
+    operation: string,
+    slots: Uint32Array,
+    wanted: StaleWanted,
+    errors: LargestErrors | null = null,
+  ): Promise<StaleAttentionOutput> {
+    const answer = () => this.#timedRead(() => this.#stale.answer(slots, this.#floor, wanted, errors));
     return this.#answer(() => {
       this.#flushAtThreshold();
       this.#tellThreshold();
@@ -242,9 +254,14 @@ export class EditPipeline {
   follow(): Followed {
     const mirror = this.#stale.hold();
     return {
-      refresh: (operation, slots, error, places) => {
-        return this.#ask(operation, slots, () => this.#stale.refresh(mirror, slots, error, places));
+      refresh: (operation, slots, error, places, errors = null) => {
+        return this.#ask(operation, slots, async () => {
+          const refreshed = await this.#stale.refresh(mirror, slots, error, places);
+          this.#stale.addStorage(slots, refreshed.bounds, errors);
+          return refreshed;
+        });
       },
+      pendingOf: (slots) => mirror.lagOf(slots).pending,
       release: () => this.#stale.release(mirror),
     };
   }

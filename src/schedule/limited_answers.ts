@@ -39,6 +39,8 @@ export interface StaleAttentionOutput extends Lag {
   readonly output: Float32Array<ArrayBuffer>;
   /** For each query slot asked for, a bound on its distance from exact. */
   readonly bounds: Float64Array<ArrayBuffer>;
+  /** Where rows are rounded, the part of `bounds` that this takes. */
+  readonly storage?: Float64Array<ArrayBuffer>;
 }
 
 /** A question. */

@@ -25,10 +25,13 @@ export { AttentionError, FormatError, InputError } from "../base/errors.ts";
 export type { Tensor, TensorData, TensorType } from "./tensor.ts";
 
 const ENDING = ".npy";
+/** Bytes of a name in UTF-8, its ending included, that a ZIP archive can count. */
+const MOST_NAME_BYTES = 2 ** 16 - 1;
 
 /**
  * The arrays in the bytes of an `.npz` file by name, as {@link decodeNpy} reads them, compressed or not. The reader of ZIP
- * archives, zip.js, is loaded at the first call.
+ * archives, zip.js, is loaded at the first call. Names are as the file has them, such as "../key": check them before you use
+ * one as a path.
  *
  * @throws {FormatError} When the bytes are no such file, or are damaged, or an array is not one of numbers.
  *
@@ -66,7 +69,8 @@ export async function decodeNpz(bytes: Uint8Array): Promise<Record<string, Tenso
  * Tensors as the bytes of an `.npz` file, which `numpy.load` reads; equal tensors in the same order give equal bytes.
  *
  * @param options `compressed` as `numpy.savez_compressed` does; false unless given.
- * @throws {InputError} When a tensor's shape does not fit its data, or its type does not, or a finite number is beyond it.
+ * @throws {InputError} When a tensor's shape does not fit its data, or its type does not, or a finite number is beyond it, or
+ * a name is longer than an archive can hold.
  */
 export async function encodeNpz(
   tensors: Readonly<Record<string, Tensor>>,
@@ -80,10 +84,18 @@ export async function encodeNpz(
     }
     const files = takeNamedTensors(operation, tensors).map(([name, tensor]) => {
       const bytes = writeNpy(operation, name, checkTensor(operation, name, tensor));
+      checkLength(operation, name);
       return { name: `${name}${ENDING}`, bytes };
     });
     return { files, compressed };
   });
   const { zip } = await import("./zip_archive.ts");
   return await zip(files, compressed);
+}
+
+/** Refuses a name that no archive can hold. */
+function checkLength(operation: string, name: string): void {
+  const bytes = new TextEncoder().encode(name).length, most = MOST_NAME_BYTES - ENDING.length;
+  if (bytes <= most) return;
+  throw new InputError(operation, `name ${describe(name)} has ${bytes} bytes`, `at most ${most}`);
 }

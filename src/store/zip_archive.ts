@@ -28,6 +28,8 @@ export async function unzip(operation: string, bytes: Uint8Array): Promise<ZipFi
   const reader = new zipJs.ZipReader(new zipJs.Uint8ArrayReader(bytes), {
     checkSignature: true,
     checkOverlappingEntry: true,
+    // Names are names of arrays here, and nothing is written under them.
+    filenameValidation: "tolerant",
   });
   try {
     const files: ZipFile[] = [];

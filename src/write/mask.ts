@@ -11,6 +11,7 @@ import type { RowId } from "./row_ids.ts";
 import {
   type AnyMaskInput,
   type BiasMatrix,
+  callOf,
   ENTRY,
   type MaskEntry,
   type MaskFunction,
@@ -171,7 +172,7 @@ class FunctionMask implements Mask {
     const answer = this.#answer(i, j, head);
     const bias = toBias(answer);
     if (Number.isNaN(bias)) {
-      throw new InputError(`mask(${i}, ${j}, ${head})`, `answer is ${describe(answer)}`, ENTRY);
+      throw new InputError(callOf(i, j, head), `answer is ${describe(answer)}`, ENTRY);
     }
     return bias;
   }
@@ -181,7 +182,7 @@ class FunctionMask implements Mask {
     try {
       return this.#ask(i, j, head);
     } catch (cause) {
-      throw new InputError(`mask(${i}, ${j}, ${head})`, `the function threw ${describe(cause)}`, ENTRY, {
+      throw new InputError(callOf(i, j, head), `the function threw ${describe(cause)}`, ENTRY, {
         cause,
       });
     } finally {

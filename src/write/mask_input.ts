@@ -61,6 +61,11 @@ const WHOLE = "{ data, shape }, an array of rows or a function";
 const MATRIX = "{ data, shape } or an array of rows", ROW = "an array of booleans or numbers";
 const KINDS = "booleans, a Uint8Array of 1, which lets a pair attend, and 0, or floats, which are added";
 
+/** A call of a mask function, as errors name it. */
+export function callOf(query: RowId, key: RowId, head: number): string {
+  return `mask(${describe(query)}, ${describe(key)}, ${head})`;
+}
+
 /** The bias of an entry; NaN for a value that is no entry. */
 export function toBias(entry: unknown): number {
   if (typeof entry === "boolean") return entry ? 0 : -Infinity;

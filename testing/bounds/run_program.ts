@@ -14,7 +14,7 @@ import type { BoundProgram, Step } from "./program.ts";
 export interface Violation {
   /** The number of the step. */
   readonly step: number;
-  readonly promise: "bound" | "bound, but for the rounding of scores" | "error limit" | "accuracy";
+  readonly promise: "bound" | "error limit" | "accuracy";
   /** What it was, and what it may have been. */
   readonly found: number;
   readonly allowed: number;
@@ -55,8 +55,6 @@ const ROUNDING = 2 ** -24, SMALLEST = 2 ** -149;
 const USUAL_TOLERANCE = 1e-8;
 /** What sums in two float32 may keep of a value that has left, as a share of it. */
 const RESIDUE = 2 ** -46;
-/** A row whose scores may be off by as much has no bound that says something; see `score_rounding.ts`. */
-const GIVEN_UP = 1 / 64;
 /** How far apart two up-to-date answers of different backends may be, as a share of the largest value. */
 const BACKENDS_APART = 2 ** -18;
 /** Runs of float32 with stochastic rounding, where rounding to nearest may have been lucky. */
@@ -79,8 +77,6 @@ class ProgramRun {
   #followed: FollowedAttention | null = null;
   #edits = 0;
   #rows = 0;
-  #largestQuery = 0;
-  #largestKey = 0;
   /** The largest number of any value so far. */
   #largestValue: number;
   readonly #nearest = { bound: 0, slack: Infinity, accuracy: 0 };
@@ -207,21 +203,6 @@ class ProgramRun {
     }
   }
 
-  /** Whether scores may lose so many digits that no bound is told of it. */
-  #losesScores(): boolean {
-    const { scale, headDim } = this.#program.rule, model = this.#model;
-    for (const slot of model.querySlots) {
-      this.#largestQuery = Math.max(this.#largestQuery, Math.hypot(...model.queries.get(slot)!.query));
-    }
-    for (const slot of model.keySlots) {
-      this.#largestKey = Math.max(this.#largestKey, Math.hypot(...keyAt(model, slot).key));
-    }
-    const biases = this.#program.biases.filter((bias) => bias > -Infinity).map(Math.abs);
-    const product = Math.abs(scale) * this.#largestQuery * this.#largestKey;
-    const sizes = (headDim + 2) * product + 4 * Math.max(0, ...biases);
-    return 2 ** -53 * sizes >= GIVEN_UP;
-  }
-
   #noteValue(value: readonly number[]): void {
     this.#largestValue = Math.max(this.#largestValue, largestOf(value));
   }
@@ -260,13 +241,9 @@ class ProgramRun {
     const careful = carefulAttention(question);
     rows.forEach((row, i) => {
       const bound = bounds[i];
-      const { distance, isWithin, isOfScores } = judge(question, careful, i, row, bound);
+      const { distance, isWithin } = judge(question, careful, i, row, bound);
       this.#rows++;
-      if (!isWithin) {
-        const promise = isOfScores && this.#losesScores() ? "bound, but for the rounding of scores" : "bound";
-        this.#violations.push({ step: at, promise, found: distance, allowed: bound });
-        if (promise !== "bound") return;
-      }
+      if (!isWithin) this.#violations.push({ step: at, promise: "bound", found: distance, allowed: bound });
       if (distance > 0) {
         this.#nearest.bound = Math.max(this.#nearest.bound, distance / bound);
         const slack = (bound - distance) / (ROUNDING * Math.hypot(...row) + SMALLEST);

@@ -84,7 +84,18 @@ export interface NatsServerSettings {
   readonly folder?: string;
   /** Ports that clients connect to, in order; free ones unless given. */
   readonly ports?: readonly number[];
+  /** Where each of them runs; on loopback unless given. */
+  readonly places?: readonly NatsPlace[];
 }
+
+/** Where a server runs. */
+export interface NatsPlace {
+  readonly address: string;
+  /** The beginning of a command line that runs a program there. */
+  readonly command: readonly string[];
+}
+
+const LOOPBACK: NatsPlace = { address: "127.0.0.1", command: [] };
 
 /** Running servers. */
 export class NatsServers implements AsyncDisposable {
@@ -100,10 +111,11 @@ export class NatsServers implements AsyncDisposable {
 
   /** Starts them, and waits until each says that it is ready. */
   static async start(settings: NatsServerSettings): Promise<NatsServers> {
-    const { count = 1, ports = [] } = settings;
+    const { count = 1, ports = [], places = [] } = settings;
     const folder = settings.folder ?? await Deno.makeTempDir({ prefix: "attune-nats-" });
     const chosen = [...ports.slice(0, count), ...freePorts(2 * count - Math.min(ports.length, count))];
-    const routes = chosen.slice(count).map((port) => `nats://127.0.0.1:${port}`);
+    const placeOf = (at: number) => places[at] ?? LOOPBACK;
+    const routes = chosen.slice(count).map((port, at) => `nats://${placeOf(at).address}:${port}`);
     const servers: NatsServer[] = [];
     for (let at = 0; at < count; at++) {
       const name = `n${at + 1}`, home = `${folder}/${name}`;
@@ -111,9 +123,9 @@ export class NatsServers implements AsyncDisposable {
       const route = count === 1 ? null : { port: chosen[count + at], routes };
       await Deno.writeTextFile(
         `${home}/server.conf`,
-        configurationOf(settings, name, home, chosen[at], route),
+        configurationOf(settings, name, home, `${placeOf(at).address}:${chosen[at]}`, route),
       );
-      servers.push(new NatsServer(settings.program, name, home, chosen[at]));
+      servers.push(new NatsServer(settings.program, name, home, chosen[at], placeOf(at)));
     }
     const started = new NatsServers(servers, folder, settings.folder === undefined);
     try {
@@ -127,7 +139,7 @@ export class NatsServers implements AsyncDisposable {
 
   /** Addresses for clients. */
   get addresses(): string[] {
-    return this.servers.map(({ port }) => `127.0.0.1:${port}`);
+    return this.servers.map(({ place, port }) => `${place.address}:${port}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -141,6 +153,7 @@ export class NatsServer {
   readonly name: string;
   readonly folder: string;
   readonly port: number;
+  readonly place: NatsPlace;
   readonly #program: string;
   #child: Deno.ChildProcess | null = null;
   #said: Promise<void> | null = null;
@@ -148,8 +161,9 @@ export class NatsServer {
   /** A program that ends without a word to its servers takes them with it. */
   readonly #kill = () => this.signal("SIGKILL");
 
-  constructor(program: string, name: string, folder: string, port: number) {
+  constructor(program: string, name: string, folder: string, port: number, place: NatsPlace = LOOPBACK) {
     this.#program = program;
+    this.place = place;
     this.name = name;
     this.folder = folder;
     this.port = port;
@@ -167,9 +181,8 @@ export class NatsServer {
 
   /** Starts it, or starts it again. */
   async start(): Promise<void> {
-    const args = ["-c", `${this.folder}/server.conf`];
-    const child = new Deno.Command(this.#program, { args, stdin: "null", stdout: "null", stderr: "piped" })
-      .spawn();
+    const [program, ...args] = [...this.place.command, this.#program, "-c", `${this.folder}/server.conf`];
+    const child = new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "piped" }).spawn();
     this.#child = child;
     globalThis.addEventListener("unload", this.#kill);
     this.#lines = "";
@@ -232,7 +245,7 @@ function configurationOf(
   }: NatsServerSettings,
   name: string,
   folder: string,
-  port: number,
+  listen: string,
   route: { readonly port: number; readonly routes: readonly string[] } | null,
 ): string {
   const question = "$SYS.REQ.SERVER.PING.JSZ";
@@ -249,8 +262,7 @@ function configurationOf(
   };
   return [
     `server_name: ${name}`,
-    "host: 127.0.0.1",
-    `port: ${port}`,
+    `listen: ${JSON.stringify(listen)}`,
     `jetstream { store_dir: ${JSON.stringify(`${folder}/store`)}${
       isSynced ? ", sync_interval: always" : ""
     } }`,
@@ -261,9 +273,11 @@ function configurationOf(
     `  SYS: { users: [{ user: sys, password: sys }], exports: [{ service: "${question}", response_type: stream }] }`,
     "}",
     "system_account: SYS",
-    ...route === null
-      ? []
-      : [`cluster { name: attune, host: 127.0.0.1, port: ${route.port}, routes: ${list(route.routes)} }`],
+    ...route === null ? [] : [
+      `cluster { name: attune, listen: ${JSON.stringify(`${listen.split(":")[0]}:${route.port}`)}, routes: ${
+        list(route.routes)
+      } }`,
+    ],
     ...tls
       ? [
         `tls { cert_file: ${JSON.stringify(tls.cert)}, key_file: ${JSON.stringify(tls.key)}${

@@ -11,52 +11,12 @@ import { keySubject, partitionOf, QUERY_SUBJECT } from "../../src/cluster/cluste
 import { joinTokens } from "../../src/cluster/token.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
 import { Random } from "../random.ts";
+import type { Action, Run } from "./sim_run.ts";
 import { CALM, type SimNode, SimWorld, type Weather } from "./sim_world.ts";
 
 const DIM = 3, VALUE_DIM = 2, SCALE = 1, QUERIES = 3;
 /** Bounds of answers that are not stale are below this. */
 const MOST_BOUND = 1e-5;
-
-/** What happens in a run, and when. */
-export interface Action {
-  /** Milliseconds after the action before. */
-  readonly after: number;
-  readonly kind:
-    | "edit"
-    | "setQuery"
-    | "deleteQuery"
-    | "read"
-    | "peek"
-    | "attend"
-    | "topKeys"
-    | "crash"
-    | "stop"
-    | "drain"
-    | "start"
-    | "freeze"
-    | "cut"
-    | "alone"
-    | "weather"
-    | "freezeClient"
-    | "cutClient"
-    | "newClient";
-  /** Chooses what it is about: an index that is taken modulo what there is. */
-  readonly which: number;
-  readonly seed: number;
-}
-
-/** A run. */
-export interface Run {
-  readonly seed: number;
-  readonly partitions: number;
-  readonly replicas: number;
-  readonly hosts: number;
-  readonly clients: number;
-  readonly snapshotBytes: number;
-  /** The share of objects that come back altered. */
-  readonly altered: number;
-  readonly actions: readonly Action[];
-}
 
 /** What happened in a run. */
 export interface Outcome {
@@ -67,52 +27,6 @@ export interface Outcome {
   readonly snapshots: number;
   readonly milliseconds: number;
   readonly timers: number;
-}
-
-const KINDS: readonly [Action["kind"], number][] = [
-  ["edit", 30],
-  ["read", 22],
-  ["setQuery", 4],
-  ["deleteQuery", 1],
-  ["peek", 3],
-  ["attend", 2],
-  ["topKeys", 2],
-  ["crash", 3],
-  ["stop", 2],
-  ["drain", 1],
-  ["start", 5],
-  ["freeze", 3],
-  ["cut", 3],
-  ["alone", 3],
-  ["weather", 3],
-  ["freezeClient", 1],
-  ["cutClient", 1],
-  ["newClient", 1],
-];
-
-/** Makes a run of a seed. */
-export function makeRun(seed: number): Run {
-  const random = new Random(seed), total = KINDS.reduce((sum, [, weight]) => sum + weight, 0);
-  const kind = () => {
-    let at = random.below(total);
-    for (const [kind, weight] of KINDS) if ((at -= weight) < 0) return kind;
-    return "edit";
-  };
-  return {
-    seed,
-    partitions: 1 + random.below(4),
-    replicas: 1 + random.below(3),
-    hosts: 1 + random.below(3),
-    clients: 1 + random.below(2),
-    snapshotBytes: random.pick([300, 1000, 1e9]),
-    altered: random.pick([0, 0, 0.3]),
-    actions: Array.from({ length: 10 + random.below(40) }, () => ({
-      after: random.pick([0, 1, 10, 100, 1000, 4000]) * random.next(),
-      kind: kind(),
-      which: random.below(1000),
-      seed: random.below(2 ** 31),
-    })),
-  };
 }
 
 /** What was asked of a key: whether it was acknowledged is known later. */
@@ -155,7 +69,7 @@ class Simulation {
   /** Records of each subject as they were appended, since the log may purge them. */
   readonly #records = new Map<
     string,
-    { readonly sequence: number; readonly body: Uint8Array<ArrayBuffer> }[]
+    { readonly sequence: number; readonly body: Uint8Array<ArrayBuffer>; readonly at: number }[]
   >();
   readonly #following = new AbortController();
 
@@ -196,7 +110,9 @@ class Simulation {
     const follow = async (subject: string) => {
       const kept = this.#records.get(subject) ?? [];
       this.#records.set(subject, kept);
-      for await (const records of session.follow(subject, 0, { signal })) kept.push(...records);
+      for await (const records of session.follow(subject, 0, { signal })) {
+        kept.push(...records.map((record) => ({ ...record, at: this.#world.time.now })));
+      }
     };
     follow(QUERY_SUBJECT);
     for (let partition = 0; partition < this.#run.partitions; partition++) follow(keySubject(partition));
@@ -455,10 +371,19 @@ class Simulation {
     if (partitions.length !== this.#run.partitions || missing.length > 0) {
       throw new Fault(`the answer is over ${partitions.length} partitions of ${this.#run.partitions}`);
     }
-    for (const { partition, sequence } of partitions) {
+    for (const { partition, sequence, ageMs } of partitions) {
       const asked = after.partitions[partition] ?? 0;
       if (sequence < asked) {
         throw new Fault(`partition ${partition} is at ${sequence}, the token says ${asked}`);
+      }
+      const since = this.#world.time.now - ageMs;
+      const missed = this.#records.get(keySubject(partition))?.find((one) => {
+        return one.sequence > sequence && one.at < since;
+      });
+      if (missed) {
+        throw new Fault(
+          `partition ${partition} is at ${sequence} and says ${ageMs} ms, but ${missed.sequence} came before`,
+        );
       }
     }
   }
@@ -486,9 +411,43 @@ class Simulation {
     const after = this.#token;
     const answer = await time.until(memory.read(ids, { after, timeoutMs: 60_000 }), 100_000);
     this.#judge(ids, answer, after);
+    await this.#checkOthers(memory, ids, after, this.#keysAt(answer.partitions));
     for (const client of [...this.#old, ...this.#clients]) await this.#checkKeys(memory, client, after);
     for (const { host } of this.#hosts) this.#counts.snapshots += host.status().snapshots;
     await this.#checkReplicas(memory, ids, after);
+  }
+
+  /** Heavy keys, log-sum-exps and rows of queries, where nobody edits. */
+  async #checkOthers(
+    memory: ClusterMemory,
+    ids: readonly string[],
+    after: ClusterToken,
+    keys: ReadonlyMap<string, Float32Array>,
+  ): Promise<void> {
+    const { time } = this.#world, options = { after, timeoutMs: 60_000 }, all = [...keys];
+    const rows = await time.until(memory.getQueries(ids, options), 100_000);
+    const sums = await time.until(memory.logSumExp(ids, options), 100_000);
+    for (const [at, id] of ids.entries()) {
+      const row = new Random(100 + at).row(DIM);
+      if (JSON.stringify(rows[at]) !== JSON.stringify(row)) throw new Fault(`query ${id} is another`);
+      const { weights: [[weights]], logSumExp: [[sum]] } = referenceAttention({
+        query: [row],
+        key: all.map(([, one]) => one.subarray(0, DIM)),
+        value: all.map(([, one]) => one.subarray(DIM)),
+        ...{ scale: SCALE, valueDim: VALUE_DIM },
+      });
+      if (!(sums[at] === sum || Math.abs(sums[at] - sum) < 1e-9)) {
+        throw new Fault(`log-sum-exp of ${id} is ${sums[at]}, expected ${sum}`);
+      }
+      const expected = all.map(([key], slot) => ({ id: key, weight: weights[slot] }))
+        .sort((a, b) => b.weight - a.weight);
+      const found = await time.until(memory.topKeys(id, 5, options), 100_000);
+      const isRight = found.length === Math.min(5, all.length) && found.every(({ id, weight }, rank) => {
+        const own = expected.find((one) => one.id === id);
+        return own && Math.abs(own.weight - weight) < 1e-9 && Math.abs(expected[rank].weight - weight) < 1e-9;
+      });
+      if (!isRight) throw new Fault(`the heaviest keys of ${id} are ${JSON.stringify(found)}`);
+    }
   }
 
   /** A key is what was acknowledged last, or what was asked for after that and not acknowledged. */
@@ -556,25 +515,4 @@ function isAnswer(
   });
   const distance = Math.hypot(...expected.map((o, c) => o - found[c]));
   return distance <= bound + 1e-12 && bound <= most;
-}
-
-/**
- * The smallest run that still fails, as far as leaving out actions makes one: halves, quarters and so on are
- * left out as long as the run fails.
- */
-export async function shrink(run: Run, fails: (run: Run) => Promise<boolean>): Promise<Run> {
-  let smallest = run;
-  for (let size = Math.ceil(run.actions.length / 2); size >= 1;) {
-    let isSmaller = false;
-    for (let from = 0; from < smallest.actions.length; from += size) {
-      const actions = [...smallest.actions.slice(0, from), ...smallest.actions.slice(from + size)];
-      const smaller = { ...smallest, actions };
-      if (!await fails(smaller)) continue;
-      smallest = smaller;
-      isSmaller = true;
-      from -= size;
-    }
-    if (!isSmaller) size = size === 1 ? 0 : Math.ceil(size / 2);
-  }
-  return smallest;
 }

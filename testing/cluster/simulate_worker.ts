@@ -1,6 +1,7 @@
 // A worker that simulates runs: it is told seeds, and tells what came of each.
 
-import { makeRun, type Outcome, simulate } from "./simulate.ts";
+import { makeRun } from "./sim_run.ts";
+import { type Outcome, simulate } from "./simulate.ts";
 
 /** What came of a seed: an outcome, or the words of a fault. */
 export interface SeedResult {

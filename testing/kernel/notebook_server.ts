@@ -65,10 +65,12 @@ export async function startNotebookServer(): Promise<NotebookServer> {
   });
 }
 
-/** Starts JupyterLab or Notebook 7, by their programs. */
+/** Starts JupyterLab or Notebook 7, by their programs; pages find its objects as `jupyterapp`. */
 export async function startLabServer(program: string, kind: "lab" | "notebook"): Promise<NotebookServer> {
   const path = kind === "lab" ? "lab/tree" : "notebooks";
-  return await startServer(program, [], "--ServerApp.root_dir", async (page, origin, search, name) => {
+  const app = kind === "lab" ? "LabApp" : "JupyterNotebookApp";
+  const words = [`--${app}.expose_app_in_browser=True`];
+  return await startServer(program, words, "--ServerApp.root_dir", async (page, origin, search, name) => {
     await page.goto(`${origin}/${path}/${name}${search}`);
     await page.locator(".jp-Notebook .jp-CodeCell").first().waitFor({ timeout: 120_000 });
     // What is run before the kernel has said that it is there is not run at all.

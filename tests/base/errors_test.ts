@@ -2,10 +2,21 @@ import {
   assert,
   assertEquals,
   assertInstanceOf,
+  assertRejects,
   assertStrictEquals,
   assertStringIncludes,
+  assertThrows,
 } from "../../testing/assert.ts";
-import { AttentionError, BackendError, DisposedError, InputError, SlotError } from "../../mod.ts";
+import {
+  AttentionError,
+  BackendError,
+  DisposedError,
+  DynamicAttention,
+  IdError,
+  InputError,
+  SlotError,
+} from "../../mod.ts";
+import { describe } from "../../src/base/errors.ts";
 
 Deno.test("an error names the operation in front of its detail", () => {
   const cause = new Error("why");
@@ -60,4 +71,32 @@ Deno.test("a BackendError carries what the backend threw, whatever that was", ()
   const bare = new BackendError("DynamicAttention.flush", "array", "a word");
   assertStringIncludes(bare.message, "(a word)");
   assertStrictEquals(bare.cause, "a word");
+});
+
+Deno.test("a bigint is told as one, so that ids that differ in nothing else can be told apart", async () => {
+  assertEquals([describe(1n), describe(-3n), describe([1, 1n])], ["1n", "-3n", "[1, 1n]"]);
+  await using live = await DynamicAttention.create<number | bigint | string>({
+    query: [[1]],
+    key: [[1], [2], [3]],
+    keyIds: [1, 2n, "ann"],
+    value: [[1], [2], [3]],
+  });
+  assertThrows(
+    () => live.getKey(1n),
+    IdError,
+    "key 1n is not there, expected the id of a live key; did you mean 1",
+  );
+  assertThrows(
+    () => live.getKey(2),
+    IdError,
+    "key 2 is not there, expected the id of a live key; did you mean 2n",
+  );
+  assertThrows(() => live.setValue(1, [5n] as never), InputError, "value has 5n at index 0");
+  const ask = (key: unknown) => key === 2n || key === "ann" ? NaN : 0;
+  for (const [id, text] of [[2n, "mask(0, 2n, 0)"], ["ann", 'mask(0, "ann", 0)']] as const) {
+    const made = DynamicAttention.create<number | bigint | string>({
+      ...{ query: [[1]], key: [[1]], value: [[1]], keyIds: [id], mask: (_, key) => ask(key) },
+    });
+    await assertRejects(() => made, InputError, text);
+  }
 });

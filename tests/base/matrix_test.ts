@@ -276,7 +276,7 @@ Deno.test("describe is short for anything", () => {
   assertEquals(describe([1, "a", null, undefined, 5]), '[1, "a", null, undefined, …]');
   assertEquals(describe([1, 2, 3, 4]), "[1, 2, 3, 4]");
   assertEquals(describe(Symbol("s")), "Symbol(s)");
-  assertEquals(describe(12n), "12");
+  assertEquals(describe(12n), "12n");
   assertEquals(describe(-Infinity), "-Infinity");
   assertEquals(describe(new Map()), "an object (Map)");
   assertEquals(describe(Object.create(null)), "an object (no prototype)");

@@ -103,19 +103,6 @@ Deno.test("judge: a row beyond its bound is seen, to the last bit", () => {
   assertEquals(isWithin(5, Infinity), true);
 });
 
-Deno.test("judge: what the rounding of scores explains is told apart", () => {
-  const question = {
-    ...{ query: [[1]], key: [[0], [2 ** -26]], value: [[0], [1]], scale: 1, valueDim: 1 },
-    bias: () => -1e9,
-  };
-  const careful = carefulAttention(question);
-  // Of float64 scores both weights are one half.
-  const { isWithin, isOfScores, distance } = judge(question, careful, 0, [0.5], 1e-10);
-  assertEquals([isWithin, isOfScores], [false, true]);
-  assertAlmostEquals(distance, 2 ** -28, 2 ** -40);
-  assertEquals(judge(question, careful, 0, [0.6], 1e-10).isOfScores, false);
-});
-
 Deno.test("programs: they run, whatever is left out or varied", async () => {
   const random = new Random(2);
   for (let round = 0; round < 30; round++) {

@@ -6,6 +6,7 @@ import { Random } from "../../testing/random.ts";
 import { DynamicAttention, IdError } from "../../mod.ts";
 import { ClusterError, type ClusterMemory, connect, host, memoryLog } from "../../src/cluster/mod.ts";
 import type { HostReport } from "../../src/cluster/members.ts";
+import { QUERY_SUBJECT } from "../../src/cluster/cluster_config.ts";
 import { decodePlan, PLAN, renewPlan } from "../../src/cluster/plan.ts";
 
 interface Model {
@@ -176,4 +177,34 @@ Deno.test("cluster: hosts that write the plan at the same time end with one that
   const alone = await renewPlan(session, "test", { partitions: 8, replicas: 2, alive: left });
   assertEquals(alone.owners, Array.from({ length: 8 }, () => ["a"]));
   await session.close();
+});
+
+Deno.test("cluster: a host that is behind with the standing queries waits for them, and is not asked again and again", async () => {
+  const inner = memoryLog(), LATE_MS = 150;
+  const slow: typeof inner = {
+    ...inner,
+    open: async (role) => {
+      const session = await inner.open(role), follow = session.follow.bind(session);
+      session.follow = async function* (subject, after, options) {
+        for await (const records of follow(subject, after, options)) {
+          if (subject === QUERY_SUBJECT) await new Promise((resolve) => setTimeout(resolve, LATE_MS));
+          yield records;
+        }
+      };
+      return session;
+    },
+  };
+  await using one = await host(slow);
+  await using memory = await connect(inner, { create: { dim: 1, valueDim: 1, partitions: 1 } });
+  await memory.edit([{ kind: "set", id: "a", key: [0], value: [3] }]);
+  await memory.setQuery("q", [1]);
+  await memory.read(["q"]);
+  assertEquals(one.status().snapshots, 0);
+  for (let round = 0; round < 3; round++) {
+    await memory.setQuery("q", [round]);
+    const { requests } = memory.status();
+    assertEquals((await memory.read(["q"])).output.data[0], 3);
+    // One, and another one where the machine is slow.
+    assertLessOrEqual(memory.status().requests - requests, 3);
+  }
 });

@@ -34,6 +34,7 @@ function request(random: Random): HostRequest {
   const question = random.pick<HostRequest["question"]>([
     { kind: "read", ids },
     { kind: "rows", ids },
+    { kind: "queries", ids },
     { kind: "attend", rows: random.row(2 * random.below(4)) },
     { kind: "top", id: "q", head: 0, count: random.below(9), skip: 2, sequence: 7, room: 99 },
     { kind: "state", sequence: 5, from: 9, room: 2 ** 20 },

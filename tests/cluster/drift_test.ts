@@ -103,3 +103,81 @@ Deno.test("cluster: what a certificate takes does not grow with the value's numb
   }
   assertLess(Math.abs(bytes[1] - bytes[0]), 64);
 });
+
+Deno.test("cluster: the age of an answer includes the way of the reply, for rows that are given again, too", async () => {
+  const inner = memoryLog(), LATE_MS = 60;
+  const log: typeof inner = {
+    ...inner,
+    open: async (role) => {
+      const session = await inner.open(role), request = session.request.bind(session);
+      session.request = async (address, body, options) => {
+        const reply = await request(address, body, options);
+        await new Promise((resolve) => setTimeout(resolve, LATE_MS));
+        return reply;
+      };
+      return session;
+    },
+  };
+  await using _host = await host(inner);
+  await using memory = await connect(log, { create: { dim: 1, valueDim: 1, partitions: 3 } });
+  await using writer = await connect(inner);
+  await memory.setQuery("q", [1]);
+  // Hosts look once a second how far the log reaches.
+  for (let age = Infinity; age > 10;) {
+    const { partitions } = await writer.read(["q"]);
+    age = Math.max(...partitions.map(({ ageMs }) => ageMs));
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  const reading = memory.read(["q"]);
+  await new Promise((resolve) => setTimeout(resolve, LATE_MS / 2));
+  // The reply is on its way, and does not have this one.
+  const { partitions: written } = await writer.edit([{ kind: "set", id: "a", key: [1], value: [2] }]);
+  const acknowledged = performance.now();
+  for (const maxAgeMs of [null, 60_000]) {
+    const answer = maxAgeMs === null ? await reading : await memory.peek(["q"], { maxAgeMs });
+    const now = performance.now(), [partition] = Object.keys(written).map(Number);
+    assertLess(answer.partitions[partition].sequence, written[partition]);
+    for (const { ageMs } of answer.partitions) assertGreater(ageMs, LATE_MS - 5);
+    assertGreater(answer.partitions[partition].ageMs, now - acknowledged - 5);
+  }
+});
+
+Deno.test("cluster: a host that begins does not say that it has what came while it was loading", async () => {
+  const inner = memoryLog(), LATE_MS = 80;
+  const slow: typeof inner = {
+    ...inner,
+    open: async (role) => {
+      const session = await inner.open(role), follow = session.follow.bind(session);
+      session.follow = async function* (subject, after, options) {
+        for await (const records of follow(subject, after, options)) {
+          await new Promise((resolve) => setTimeout(resolve, LATE_MS));
+          yield records;
+        }
+      };
+      return session;
+    },
+  };
+  await using memory = await connect(inner, { create: { dim: 1, valueDim: 1, partitions: 1 } });
+  await using writer = await connect(inner);
+  await memory.edit([{ kind: "set", id: "a", key: [0], value: [1] }]);
+  await memory.setQuery("q", [1]);
+  await using _host = await host(slow);
+  // Records go on coming, so that some are there when it is ready, and it has not all of them.
+  const acknowledged: { readonly sequence: number; readonly at: number }[] = [];
+  for (let checked = 0; checked < 10;) {
+    const { partitions } = await writer.edit([{
+      kind: "set",
+      id: "b",
+      key: [0],
+      value: [acknowledged.length],
+    }]);
+    acknowledged.push({ sequence: partitions[0], at: performance.now() });
+    const answer = await memory.peek(["q"], { timeoutMs: 20 }).catch(() => null), now = performance.now();
+    await new Promise((resolve) => setTimeout(resolve, 7));
+    if (answer === null) continue;
+    checked++;
+    const [{ sequence, ageMs }] = answer.partitions;
+    const missed = acknowledged.find((one) => one.sequence > sequence);
+    if (missed) assertGreater(ageMs, now - missed.at - 5, `record ${missed.sequence} is missing`);
+  }
+});

@@ -8,11 +8,14 @@
 import { assert, assertEquals, assertGreater } from "../../testing/assert.ts";
 import { Partition } from "../../src/cluster/partition.ts";
 import { Ledger } from "../../src/cluster/ledger.ts";
-import { makeRun, type Outcome, type Run, shrink, simulate } from "../../testing/cluster/simulate.ts";
+import { makeRun, type Run, shrink } from "../../testing/cluster/sim_run.ts";
+import { type Outcome, simulate } from "../../testing/cluster/simulate.ts";
 import type { SeedResult } from "../../testing/cluster/simulate_worker.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
 
-const SEEDS = IS_LONG ? 1200 : 15;
+const SEEDS = IS_LONG ? 900 : 15;
+/** Runs in which answers once said that they were younger than they were. */
+const ONCE_WRONG: readonly number[] = [22, 514];
 const WORKERS = IS_LONG ? navigator.hardwareConcurrency : 2;
 
 async function faultOf(run: Run): Promise<string> {
@@ -66,7 +69,8 @@ Deno.test(`cluster: ${SEEDS} runs of the simulation end well`, async () => {
   };
   await Promise.all(Array.from({ length: WORKERS }, (_, worker) => {
     return simulateAll(
-      Array.from({ length: SEEDS }, (_, at) => at + 1).filter((at) => at % WORKERS === worker),
+      [...new Set([...Array.from({ length: SEEDS }, (_, at) => at + 1), ...ONCE_WRONG])]
+        .filter((at) => at % WORKERS === worker),
       take,
     );
   }));

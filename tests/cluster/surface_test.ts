@@ -6,7 +6,15 @@ import { VALUES } from "../../testing/hostile_values.ts";
 import { AttentionError, DisposedError, InputError } from "../../mod.ts";
 import { Partition } from "../../src/cluster/partition.ts";
 import { metricsText } from "../../src/cluster/cluster_status.ts";
-import { ClusterError, type ClusterLog, connect, host, memoryLog, sqliteLog } from "../../src/cluster/mod.ts";
+import {
+  ClusterError,
+  ClusterLearner,
+  type ClusterLog,
+  connect,
+  host,
+  memoryLog,
+  sqliteLog,
+} from "../../src/cluster/mod.ts";
 
 type Anything = Parameters<typeof connect>[1];
 
@@ -33,6 +41,11 @@ Deno.test("cluster: shapes, options and logs that are none are refused", async (
     [{ create: { dim: 4, valueDim: 30_000, heads: 2 } }, /state of a query has|row has/],
     [{ timeoutMs: -1 }, /timeoutMs is -1/],
     [{ maxUnacked: 0 }, /maxUnacked is 0/],
+    [
+      { create: { ...SHAPE, storage: "int8" } },
+      /create\.storage is given, expected none, since a cluster keeps/,
+    ],
+    [{ create: SHAPE, storage: "int8" }, /storage is given, expected none, since a cluster keeps/],
     [{ timeout: 1 }, /option "timeout" is unknown/],
     [null, /options are null/],
   ];
@@ -167,6 +180,7 @@ Deno.test("cluster: whatever is passed, a call gives its answer or a typed error
   await using _host = await host(log);
   await using memory = await connect(log, { create: SHAPE, timeoutMs: 2000 });
   await memory.setQuery("q", [1, 2]);
+  const learner = new ClusterLearner(memory);
   for (const [name, make] of VALUES) {
     const calls: ((value: unknown) => Promise<unknown>)[] = [
       (value) => memory.edit(value as never),
@@ -182,6 +196,16 @@ Deno.test("cluster: whatever is passed, a call gives its answer or a typed error
       (value) => memory.attend(value as never),
       (value) => memory.topKeys("q", value as never),
       (value) => memory.getKeys(value as never),
+      (value) => memory.getQueries(value as never),
+      (value) => memory.getQueries(["q"], value as never),
+      (value) => Promise.resolve().then(() => new ClusterLearner(memory, value as never)),
+      (value) => Promise.resolve().then(() => new ClusterLearner(memory, { rates: value as never })),
+      (value) => learner.predictOne(value as never),
+      (value) => learner.predictOne({ query: value as never }),
+      (value) => learner.learnOne({ query: "q", against: value as never }, 1),
+      (value) => learner.learnOne({ query: "q", columns: value as never }, 1),
+      (value) => learner.learnOne({ query: "q" }, value as never),
+      (value) => learner.learnOne({ query: "q" }, 1, { weight: value as never }),
     ];
     for (const call of calls) {
       try {
@@ -287,6 +311,16 @@ Deno.test("cluster: partial answers say what is missing, and only where they wer
   assertEquals([error.fault, error.partitions], ["missing", [1]]);
   const { missing, partitions } = await memory.read(["q"], { partial: true, timeoutMs: 500 });
   assertEquals([missing, partitions.map(({ partition }) => partition)], [[1], [0]]);
+  // An answer that could not say what is missing takes no such option, whatever types allow.
+  const partial = { partial: true, timeoutMs: 500 } as never;
+  for (
+    const call of [
+      () => memory.logSumExp(["q"], partial),
+      () => memory.getKeys(["k0"], partial),
+      () => memory.getQueries(["q"], partial),
+      () => memory.topKeys("q", 1, partial),
+    ]
+  ) await assertRejects(async () => await call(), InputError, '"partial" is unknown');
 });
 
 Deno.test("cluster: edits wait when too much is not acknowledged, and keep their order", async () => {

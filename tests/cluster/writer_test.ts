@@ -226,13 +226,18 @@ Deno.test("cluster: a call of several writes fails after all of them, with the g
   assertEquals(await failed(fault("unsent", 3), 7), ["unknown", [3]]);
   assertEquals(await failed(fault("unsent", 3), fault("unknown", 2), 7), ["unknown", [2, 3]]);
   assertEquals(await failed(fault("unsent", 3), fault("damaged", 2)), ["damaged", [2, 3]]);
+  assertEquals(await failed(fault("unsent", 3), fault("full", 1)), ["full", [1, 3]]);
+  assertEquals(await failed(fault("full", 3), fault("unknown", 1)), ["unknown", [1, 3]]);
+  assertEquals(await failed(fault("full", 3), 7), ["unknown", [3]]);
 });
 
 Deno.test("cluster: a log that refuses, or gives a number again, ends the writer", async () => {
-  const refusing = await sessionWith(() => () => Promise.reject(new LogError("append", "full", "no room")));
+  const refusing = await sessionWith(() => () =>
+    Promise.reject(new LogError("append", "refused", "may not"))
+  );
   const writer = writerOf(refusing);
   const error = await assertRejects(() => writer.write("edit", [edit(1)], later()), ClusterError);
-  assertEquals([error.fault, (error.cause as LogError).reason], ["unknown", "full"]);
+  assertEquals([error.fault, (error.cause as LogError).reason], ["unknown", "refused"]);
   await assertRejects(() => writer.write("edit", [edit(2)], later()), ClusterError);
   assertEquals(writer.bytes, 0);
   await writer.close();
@@ -300,3 +305,86 @@ Deno.test("cluster: a key that does not belong into a partition is left out ther
 function isEqual(a: Uint8Array, b: Uint8Array): boolean {
   return a.every((byte, at) => byte === b[at]);
 }
+
+Deno.test("cluster: a call ends when its time is over, also where one behind it has more time", async () => {
+  const silent = await sessionWith(() => (_subject, _body, options) =>
+    new Promise((_, reject) =>
+      options?.signal?.addEventListener("abort", () => reject(options.signal?.reason))
+    )
+  );
+  const writer = writerOf(silent);
+  const since = performance.now(), first = writer.write("edit", [edit(1)], soon());
+  const second = writer.write("edit", [edit(2)], performance.now() + 1500);
+  const ends = [first, second].map(async (call) => {
+    await assertRejects(() => call, ClusterError);
+    return performance.now() - since;
+  });
+  assert(await ends[0] < 1000);
+  assert(await ends[1] > 1000);
+  await writer.close();
+});
+
+Deno.test("cluster: edits that the log has no room for are refused, and those behind them are written", async () => {
+  let room = 0;
+  const session = await sessionWith((real) => async (subject, body, options) => {
+    if (room-- <= 0) throw new LogError("append", "full", "there is no room");
+    return await real(subject, body, options);
+  });
+  const writer = writerOf(session);
+  const full = await assertRejects(() => writer.write("edit", [edit(1)], later()), ClusterError, "no room");
+  assertEquals([full.fault, full.partitions], ["full", [0]]);
+  assert(full.cause instanceof LogError);
+  assertEquals(writer.bytes, 0);
+  room = Infinity;
+  assertEquals(await Promise.all([2, 3].map((number) => writer.write("edit", [edit(number)], later()))), [
+    1,
+    1,
+  ]);
+  assertEquals(await records(session), [[1, 3]]);
+  // A call of several batches, of which the first was kept, is given up as a whole.
+  room = 1;
+  const wide = Array.from({ length: 10_000 }, (_, number) => edit(number));
+  const partly = await assertRejects(() => writer.write("edit", wide, later()), ClusterError, "no room");
+  assertEquals([partly.fault, writer.bytes], ["unknown", 0]);
+  room = Infinity;
+  assertEquals(await writer.write("edit", [edit(4)], later()), 3);
+  await writer.close();
+  // Where an earlier try may be in the log, nobody knows.
+  let tries = 0;
+  const other = writerOf(
+    await sessionWith(() => () =>
+      Promise.reject(new LogError("append", tries++ === 0 ? "timeout" : "full", "so it is"))
+    ),
+  );
+  const unsure = await assertRejects(() => other.write("edit", [edit(1)], later()), ClusterError);
+  assertEquals([unsure.fault, tries], ["unknown", 2]);
+  await other.close();
+});
+
+Deno.test("cluster: a call over partitions of which one has no room says that the others were kept", async () => {
+  const inner = memoryLog();
+  let full = ["log.0", "log.1"];
+  const log: ClusterLog = {
+    ...inner,
+    open: async (role) => {
+      const session = await inner.open(role), append = session.append.bind(session);
+      session.append = async (subject, body, options) => {
+        if (full.includes(subject)) throw new LogError("append", "full", "there is no room");
+        return await append(subject, body, options);
+      };
+      return session;
+    },
+  };
+  await using memory = await connect(log, { create: { dim: 1, valueDim: 1, partitions: 2 } });
+  const ids = [0, 1].map((partition) =>
+    Array.from({ length: 50 }, (_, at) => `k${at}`).find((id) => partitionOf(id, 2) === partition) ?? ""
+  );
+  const edits = ids.map((id) => ({ kind: "set" as const, id, key: [0], value: [1] }));
+  const both = await assertRejects(() => memory.edit(edits), ClusterError);
+  assertEquals([both.fault, both.partitions], ["full", [0, 1]]);
+  full = ["log.1"];
+  const one = await assertRejects(() => memory.edit(edits), ClusterError, "others were");
+  assertEquals([one.fault, one.partitions], ["unknown", [1]]);
+  full = [];
+  assertEquals(Object.keys((await memory.edit(edits)).partitions), ["0", "1"]);
+});

@@ -295,7 +295,7 @@ Deno.test("flipped, lost and added bytes are always noticed", async () => {
       () => new Uint8Array([...bytes, ...new Uint8Array(1 + random.below(16))]),
       () => new Uint8Array([...bytes.slice(0, random.below(bytes.length)), ...bytes]),
     ];
-    for (let turn = 0; turn < (LONG ? 20_000 : 800); turn++) {
+    for (let turn = 0; turn < (LONG ? 12_000 : 800); turn++) {
       const damaged = random.pick(damages)();
       if (damaged.length === bytes.length && damaged.every((byte, at) => byte === bytes[at])) continue;
       const error = await DynamicAttention.load(damaged, "mask" in options ? { mask } : {}).then(
@@ -316,7 +316,7 @@ async function emptyFile(): Promise<Uint8Array<ArrayBuffer>> {
 Deno.test("damage under a fitting checksum is noticed, or makes an engine that holds", async () => {
   const random = new Random(2);
   let loads = 0, refusals = 0;
-  for (let turn = 0; turn < (LONG ? 20_000 : 1500); turn++) {
+  for (let turn = 0; turn < (LONG ? 12_000 : 1500); turn++) {
     const options = turn % 2 === 0 ? {} : { mask };
     const bytes = await someFile(options);
     const dataStart = 8 + headerOf(bytes).length;

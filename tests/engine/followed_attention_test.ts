@@ -3,7 +3,7 @@
 // The promise of `follow` and of an error budget: whatever is edited, no row is further from exact than its bound, and no bound
 // is above the error but for rounding. Exact is the oracle's answer. 3,000 edits a backend; 5·10⁴ with ATTUNE_LONG=1.
 
-import { DisposedError, DynamicAttention, InputError, SlotError } from "../../mod.ts";
+import { DisposedError, DynamicAttention, type FollowedAttention, InputError, SlotError } from "../../mod.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
 import {
   assert,
@@ -225,6 +225,39 @@ for (const backend of QUICK_BACKENDS) {
     await assertRejects(() => late.refresh(), DisposedError);
     late.dispose();
     assertThrows(() => engine.follow(), DisposedError);
+  });
+
+  Deno.test(`follow on ${backend}: a row that took the slot of a followed one is not shown in its place`, async () => {
+    const rows = { query: [[1, 0], [0, 1]], key: [[5, 0], [0, 5]], value: [[1], [2]], backend };
+    const refused = async (followed: FollowedAttention, text: string) => {
+      const before = followed.data.slice();
+      const refusal = await assertRejects(() => followed.refresh(), InputError, text);
+      assertEquals(refusal.operation, "FollowedAttention.refresh");
+      assertEquals(followed.data, before);
+    };
+    await using plain = await DynamicAttention.create(rows);
+    using first = plain.follow([0]), second = plain.follow([1]);
+    await Promise.all([first.refresh(), second.refresh()]);
+    plain.deleteQuery(0);
+    assertEquals(plain.insertQuery([0, 9]), 0);
+    await refused(first, "query slot 0 holds another row by now");
+    await second.refresh();
+    assertEquals(second.data, (await plain.read([1])).data);
+
+    await using named = await DynamicAttention.create({ ...rows, queryIds: ["Ada", "Ben"] });
+    using ada = named.follow(["Ada"]);
+    await ada.refresh();
+    named.upsertQuery("Ada", [3, 1]); // the same row, with other numbers
+    await ada.refresh();
+    assertEquals(ada.data, (await named.read(["Ada"])).data);
+    named.deleteQuery("Ada");
+    named.insertQuery([0, 9], { id: "Cleo" });
+    assertEquals([...named.querySlots()], [0, 1]);
+    await refused(ada, 'query "Ada" is not there');
+    named.insertQuery([1, 0], { id: "Ada" });
+    await refused(ada, 'query "Ada" is another row by now');
+    ada.dispose();
+    await assertRejects(() => ada.refresh(), DisposedError, "the followed rows are disposed");
   });
 
   Deno.test(`follow on ${backend}: what is held for followed rows is counted until it is given back`, async () => {

@@ -12,7 +12,7 @@ import { casesOn, QUICK_BACKENDS } from "../backends_here.ts";
 import { MemoryModel, type ModelKey } from "../../testing/memory_model.ts";
 import { Random } from "../../testing/random.ts";
 
-const EDITS = IS_LONG ? 400_000 : 15_000;
+const EDITS = IS_LONG ? 300_000 : 15_000;
 const KEYS = 48, QUERIES = 6, HEAD_DIM = 8, VALUE_DIM = 3;
 
 /** What an edit of the mix does; sizes are those of scores, in natural log. */

@@ -1,6 +1,7 @@
 // What is made of a cell before it runs: the value, the lines and the meaning stay.
 
 import { completionAt, expressionAt, toPoints, toUnits } from "../../src/kernel/cell/cursor.ts";
+import { literalAt } from "../../src/kernel/cell/literals.ts";
 import { namesOf } from "../../src/kernel/cell/names.ts";
 import { parseCell, type ParsedCell } from "../../src/kernel/cell/parser.ts";
 import { rewriteCell } from "../../src/kernel/cell/rewrite.ts";
@@ -13,7 +14,7 @@ function parsed(code: string): ParsedCell {
 }
 
 const BRIDGE = "__attune_kernel__";
-const CATCH = `}catch(error){throw K.failed(error)}`;
+const CATCH = /\}catch\(error\)\{throw K\.failed\(error,\d+\)\}/g;
 /** With short names for what is inserted everywhere. */
 const shortened = (code: string) =>
   rewriteCell(code, parsed(code), 7).code
@@ -36,27 +37,27 @@ Deno.test("cell: awaits wait by way of the kernel, values and errors are handed 
     ["// only words", "// only words"],
     ["", ""],
     ["// words\nlet x = <T,>(y: T) => y", "// words\nE;let x = <T,>(y: T) => y"],
-    ["let y = <number>z", "E;let y = K.guard(()=>(<number>z))"],
-    ["const a = 1, b = f(2)", "E;const a = 1, b = K.guard(()=>(f(2)))"],
+    ["let y = <number>z", "E;let y = K.guard(()=>(<number>z),8)"],
+    ["const a = 1, b = f(2)", "E;const a = 1, b = K.guard(()=>(f(2)),17)"],
     ["/** @jsx h */ <b>{await x}</b>", "/** @jsx h */ E;try{K.value((<b>{await W(x,1)}</b>))C"],
     ["await x as number; await y!", "E;try{await W(x,1) as number;C try{K.value((await W(y!,1)))C"],
     [
       "const s = `await ${await t}`; // await u",
-      "E;const s = await K.guardAsync(async()=>(`await ${await W(t,1)}`)); // await u",
+      "E;const s = await K.guardAsync(async()=>(`await ${await W(t,1)}`),10); // await u",
     ],
-    ["await using r = open()", "E;await using r = K.guard(()=>(open()))"],
+    ["await using r = open()", "E;await using r = K.guard(()=>(open()),16)"],
     ["import.meta.url", "E;try{K.value((K.meta.url))C"],
     ['import type { A } from "a";', "E;;"],
-    ['import "a"', 'E;await K.guardAsync(()=>K.awaiting(import("a"),1));'],
+    ['import "a"', 'E;await K.importing(()=>import("a"),"a",[],0);'],
     [
       'import d, { a as b, type T } from "m" with { type: "json" }',
-      'E;const {"default":d,"a":b}=await K.guardAsync(()=>K.awaiting(import("m",{with:{"type":"json"}}),1));',
+      'E;const {"default":d,"a":b}=await K.importing(()=>import("m",{with:{"type":"json"}}),"m",["default","a"],0);',
     ],
     [
       'import d, * as all from "m"',
-      'E;const all=await K.guardAsync(()=>K.awaiting(import("m"),1)),{"default":d}=all;',
+      'E;const all=await K.importing(()=>import("m"),"m",["default"],0),{"default":d}=all;',
     ],
-    ['import {\n a } from "m"', 'E;const {"a":a}=await K.guardAsync(()=>K.awaiting(import("m"),1));\n'],
+    ['import {\n a } from "m"', 'E;const {"a":a}=await K.importing(()=>import("m"),"m",["a"],0);\n'],
   ];
   for (const [code, expected] of cases) await t.step(code, () => assertEquals(shortened(code), expected));
 });
@@ -126,7 +127,40 @@ Deno.test("cell: the cursor is counted in code points, and finds what is meant",
   assertEquals(expressionAt("f(g(1), h(2), ", 14), { expression: "f", end: 1 });
   assertEquals(expressionAt("a.b.c", 3), { expression: "a.b", end: 3 });
   assertEquals(expressionAt("1 + ", 4).expression, "");
-  assertEquals(completionAt("x = live.se", 11), { object: "live", prefix: "se" });
-  assertEquals(completionAt("maybe?.na", 9), { object: "maybe", prefix: "na" });
-  assertEquals(completionAt("x = li", 6), { object: null, prefix: "li" });
+  assertEquals(completionAt("x = live.se", 11), { object: "live", prefix: "se", within: "code" });
+  assertEquals(completionAt("maybe?.na", 9), { object: "maybe", prefix: "na", within: "code" });
+  assertEquals(completionAt("x = li", 6), { object: null, prefix: "li", within: "code" });
+  assertEquals(completionAt('rows[0]["fi', 11), { object: "rows[0]", prefix: "fi", within: "key" });
+  assertEquals(completionAt("rows?.['we ird", 14), { object: "rows", prefix: "we ird", within: "key" });
+  assertEquals(completionAt('["fi', 4), { object: null, prefix: "fi", within: "literal" });
+});
+
+Deno.test("cell: texts, comments and patterns are told apart from code", () => {
+  const kinds = (code: string) => literalAt(code, code.length)?.kind ?? "code";
+  for (
+    const code of [
+      "",
+      "a",
+      `"a"`,
+      `"a" + b`,
+      "`a`",
+      "`${",
+      "`${a}` + ",
+      "`${ { b: 1 } } ${c",
+      "/a/",
+      "a / b",
+      "/* a */ b",
+      "// a\nb",
+      `/"/.test(a`,
+      `"\\""`,
+      "'",
+    ].filter((code) => code !== "'")
+  ) {
+    assertEquals(kinds(code), "code", code);
+  }
+  for (const code of [`"a`, "'a b", "`a", "`${a} b", "`${`c", `f("`, `"a\\"`, "`a\nb"]) {
+    assertEquals(kinds(code), "text", code);
+  }
+  for (const code of ["// a", "/* a", "a // b", "/* a\n"]) assertEquals(kinds(code), "comment", code);
+  for (const code of ["/a", "x = /[/]", "f(/a\\/"]) assertEquals(kinds(code), "pattern", code);
 });

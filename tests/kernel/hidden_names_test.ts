@@ -175,7 +175,10 @@ const DECLARED: readonly (readonly [what: string, code: string])[] = [
     "function setTimeout() {} function Promise() {} function Reflect() {}",
   ],
   ["classes", "class Promise {} class Deno {} class Map {} class Error {}"],
-  ["the words that cells are rewritten with", "let kernel, awaiting, iterating, error, attune, failed"],
+  [
+    "the words that cells are rewritten with",
+    "let kernel, awaiting, iterating, looping, importing, error, attune, failed",
+  ],
 ];
 
 for (const [what, code] of DECLARED) {

@@ -48,6 +48,7 @@ Deno.test("a stop reaches waits of every kind: servers, workers, programs, strea
      await new Promise((done) => worker.onmessage = done)`,
     `worker.terminate(); var listener = Deno.listen({ port: 0 }); for await (const other of listener);`,
     `listener.close(); await new Deno.Command("sleep", { args: ["100"] }).output()`,
+    `await new Deno.Command("yes", { stdout: "inherit" }).spawn().status`,
     `for await (const part of new ReadableStream({ pull: () => new Promise(() => {}) }));`,
     `await import("data:text/javascript,await new Promise(() => {})")`,
     `await eval("(async () => { await new Promise(() => {}) })()")`,
@@ -84,6 +85,10 @@ Deno.test("a stop ends a loop in whatever calls it later, and the kernel goes on
     `AbortSignal.timeout(5).addEventListener("abort", () => { for (;;); }); ${NEVER}`,
     `await Atomics.waitAsync(${word}, 0, 0, 5).value; for (;;);`,
     `Atomics.waitAsync(${word}, 0, 0, 5).value.then(() => { for (;;); }); ${NEVER}`,
+    `process.nextTick(() => { for (;;); }); ${NEVER}`,
+    `var again = () => process.nextTick(again); again(); ${NEVER}`,
+    `import { nextTick } from "node:process"; setTimeout(() => nextTick(() => { for (;;); }), 5); ${NEVER}`,
+    `import { setTimeout as later } from "node:timers"; later(() => { for (;;); }, 5); ${NEVER}`,
     `for await (const item of [new Promise(() => {})]);`,
     `await { then(resolve) { resolve(new Promise(() => {})) } }`,
   ]);

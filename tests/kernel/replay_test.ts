@@ -406,6 +406,8 @@ Deno.test("replay K10: completion after indexes, calls, texts and line ends, of 
       ["Deno.readTextF", "readTextFile"],
       ["da", "data"],
       ["const [row] = data;\nrow.be", "beta"],
+      [`data[0]["al`, "alpha"],
+      [`const { sep } = await import("node:pa`, "node:path"],
     ];
     for (const [code, wanted] of cases) {
       await t.step(code, async () => {
@@ -414,6 +416,11 @@ Deno.test("replay K10: completion after indexes, calls, texts and line ends, of 
         assert(!matches[0].startsWith("__"), matches[0]);
       });
     }
+    await t.step("names mean nothing in texts and comments", async () => {
+      for (const code of [`"data.`, "// data.", `f("da`]) {
+        assertEquals((await complete(code)).matches, [], code);
+      }
+    });
     await t.step("types", async () => {
       const { metadata } = await complete("f().");
       const found = metadata._jupyter_types_experimental.find(({ text }) => text === "entries");
@@ -431,6 +438,12 @@ Deno.test("replay K10: completion after indexes, calls, texts and line ends, of 
       const text = await inspect("Deno.readTextFile(");
       assert(text.includes("path: string | URL") && text.includes("Promise<string>"), text);
       assert((await inspect("Math.max")).includes("values: number[]"));
+      assert((await inspect("data")).includes("data: "));
+      await client.execute("const add = (a: number, b = 2) => a + b, seen = new Map<string, number>()");
+      assert((await inspect("add")).includes("add: (a: number, b?: number) => number"));
+      assert((await inspect("seen")).includes("seen: Map<string, number>"));
+      const { content } = await client.request("inspect_request", { code: "nobody", cursor_pos: 3 });
+      assertEquals(content.found, false);
     });
     await t.step("words of one's own modules", async () => {
       await client.execute(`import { addOne } from "./helper.ts"`);

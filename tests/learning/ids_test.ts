@@ -62,7 +62,7 @@ Deno.test("what a learner does not find by its id is refused, and a snapshot kee
   await plain.dispose();
   const learner = new OnlineLearner(named, { rate: 0.1 });
   await learner.learnOne({ query: 10n, against: "a" }, 1);
-  await assertRejects(() => learner.learnOne({ query: 30n }, [1, 1, 1]), IdError, "query 30 is not there");
+  await assertRejects(() => learner.learnOne({ query: 30n }, [1, 1, 1]), IdError, "query 30n is not there");
   await assertRejects(
     () => learner.predictOne({ query: 10n, against: ["a", "z"] }),
     IdError,

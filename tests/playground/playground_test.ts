@@ -184,7 +184,7 @@ Deno.test({
       assertAlmostEquals(await numberIn(page, "weight"), weights[FIRST_VIEW.slot], CLOSE);
       assert(
         (await page.locator("#where").textContent())?.startsWith(
-          "wasm: a rebuild takes 655360 multiply-adds",
+          "wasm: a rebuild takes 655,360 multiply-adds",
         ),
       );
       await page.locator(".gallery img").last().waitFor();

@@ -218,7 +218,7 @@ Deno.test("what is no matrix, or no bytes, is refused", () => {
       'matrix.data has "1" at index 0, expected numbers, of float32 range',
     ],
     [{ data: [1, 2, null, 4], shape: [2, 2] }, "matrix.data has null at index 2"],
-    [{ data: [1, 2, 3, 4n], shape: [2, 2] }, "matrix.data has 4 at index 3"],
+    [{ data: [1, 2, 3, 4n], shape: [2, 2] }, "matrix.data has 4n at index 3"],
     [{ data: new Array(4), shape: [2, 2] }, "matrix.data has undefined at index 0"],
     [
       { data: [1, 1e39, 3, 4], shape: [2, 2] },

@@ -199,6 +199,37 @@ Deno.test("tensors are picked by name, beside others of types that are not read"
   assertThrows(() => decodeSafetensors(bytes, wrong), InputError, "names has 7 at index 0");
 });
 
+Deno.test("names of arrays are texts of any kind, no paths: what is written in .npz is read", async () => {
+  const tensor = { data: Float32Array.of(7), shape: [1] };
+  const names = [
+    "/a",
+    "../a",
+    "a/../b",
+    "C:\\a",
+    "\\a",
+    "..",
+    "a/",
+    "a.npy",
+    "",
+    "__proto__",
+    "a\0b",
+    "é",
+    "e\u0301",
+  ];
+  const tensors = Object.fromEntries(names.map((name) => [name, tensor]));
+  const read = await decodeNpz(await encodeNpz(tensors));
+  assertEquals(Object.keys(read), names);
+  for (const name of names) assertEquals([...read[name].data], [7]);
+  // A ZIP archive counts the bytes of a name in two.
+  const longest = "é".repeat(32_765);
+  assertEquals(Object.keys(await decodeNpz(await encodeNpz({ [longest]: tensor }))), [longest]);
+  await assertRejects(
+    () => encodeNpz({ [`${longest}é`]: tensor }),
+    InputError,
+    "has 65532 bytes, expected at most 65531",
+  );
+});
+
 Deno.test("what is no archive, or a damaged one, is refused", async () => {
   const key = { data: Float32Array.of(1, 2, 3, 4), shape: [2, 2] };
   const bytes = await encodeNpz({ key });

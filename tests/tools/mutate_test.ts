@@ -1,6 +1,6 @@
 // The command that changes sources: what it takes for a place, which tests it runs, and that a survivor is one.
 
-import { assert, assertEquals, assertMatch, assertThrows } from "../../testing/assert.ts";
+import { assert, assertEquals, assertLess, assertMatch, assertThrows } from "../../testing/assert.ts";
 import { parseArguments } from "../../tools/mutate/arguments.ts";
 import { linesIn } from "../../tools/mutate/baseline.ts";
 import { main } from "../../tools/mutate/main.ts";
@@ -8,6 +8,8 @@ import { applyMutation, mutationsOf } from "../../tools/mutate/mutations.ts";
 import { ImportGraph } from "../../tools/mutate/reach.ts";
 import { summary } from "../../tools/mutate/report.ts";
 import { drawMutants, findMutants } from "../../tools/mutate/sources.ts";
+import { TreeCopy } from "../../tools/mutate/tree_copy.ts";
+import { Trials } from "../../tools/mutate/trial.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -141,6 +143,18 @@ Deno.test("mutate: survivors are a table, with the place of the change", () => {
     "",
     "1 of 2 mutants were killed",
   ]);
+});
+
+Deno.test("mutate: the time that tests take to be measured is none of the first mutant's", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "attune-" }), root = new URL(`file://${folder}/`);
+  await Deno.writeTextFile(new URL("deno.json", root), FILES["deno.json"]);
+  await Deno.writeTextFile(new URL("a.ts", root), "x = 1;");
+  const [mutant] = mutationsOf("x = 1;").map((mutation) => ({ path: "a.ts", ...mutation }));
+  const measure = () => new Promise<[]>((resolve) => setTimeout(() => resolve([]), 300));
+  await using copy = await TreeCopy.of(root, ["a.ts"]);
+  const trials = new Trials(measure, await ImportGraph.of(root, []), 0.2, new AbortController().signal);
+  assertLess((await trials.try(mutant, copy)).seconds, 0.2);
+  await Deno.remove(folder, { recursive: true });
 });
 
 const FILES: Readonly<Record<string, string>> = {

@@ -57,9 +57,10 @@ export class Trials {
   }
 
   async #runTests(mutant: Mutant, copy: TreeCopy): Promise<Verdict> {
+    const { tests, device } = await this.#testsFor(mutant);
+    // The first mutant waits until its tests were measured, which is no time of its own.
     const start = performance.now();
     const passed = () => (performance.now() - start) / 1000;
-    const { tests, device } = await this.#testsFor(mutant);
     let run = 0;
     for (const { test, seconds } of tests) {
       if (this.#signal.aborted) break;

@@ -1,7 +1,7 @@
 // From the sources to the package for npm: modules with declarations for Node and bundlers, and one minified file for
 // `<script type="module">`. `deno pack` writes the modules, Deno's bundler the file, `npm pack` the tarball.
 //
-// Invariant: the package has the entry points that need no Deno, and depends on nothing but what one of them loads on demand.
+// Invariant: the package has the entry points that need no Deno, and depends on nothing.
 
 import { bundle } from "../bundle.ts";
 
@@ -10,8 +10,11 @@ const ROOT = new URL("../../", import.meta.url);
 export const ENTRY_POINTS: readonly string[] = [".", "./learning", "./store"];
 /** The file for `<script type="module">`, with everything that {@link ENTRY_POINTS} export. */
 export const SCRIPT = "attune.min.js";
-/** What `/store` loads when a `.npz` archive is read or written, and nothing before. */
-const DEPENDENCIES: readonly string[] = ["@zip.js/zip.js"];
+/** Names that declarations use, and the library of TypeScript's that has them. */
+const LIBRARIES: readonly (readonly [name: RegExp, library: string])[] = [
+  [/\bSymbol\.(asyncDispose|dispose)\b/, "esnext.disposable"],
+  [/\bErrorOptions\b/, "es2022.error"],
+];
 /** The oldest Node that the package is tested on. */
 export const OLDEST_NODE = 20;
 
@@ -47,7 +50,7 @@ export interface NpmOptions {
 /**
  * Builds the package and puts its tarball into `folder`.
  *
- * @throws {Error} When a command fails, or `deno pack` asks for another dependency.
+ * @throws {Error} When a command fails, or `deno pack` asks for a dependency.
  */
 export async function buildPackage(folder: string, { repository }: NpmOptions = {}): Promise<NpmPackage> {
   const config: Config = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
@@ -60,6 +63,7 @@ export async function buildPackage(folder: string, { repository }: NpmOptions = 
     await run(work, "tar", ["xzf", "sources/modules.tgz"]);
     const script = await bundleScript(config);
     await Deno.writeTextFile(`${work}/package/${SCRIPT}`, script);
+    await nameLibraries(`${work}/package`);
     await amendManifest(`${work}/package/package.json`, repository);
     await Deno.mkdir(folder, { recursive: true });
     const printed = await run(`${work}/package`, "npm", ["pack", "--json", `--pack-destination=${folder}`]);
@@ -97,24 +101,31 @@ async function bundleScript({ exports }: Config): Promise<string> {
   try {
     const lines = ENTRY_POINTS.map((point) => `export * from "${new URL(exports[point], ROOT).href}";`);
     await Deno.writeTextFile(entry, lines.join("\n"));
-    const script = await bundle(new URL(`file://${entry}`), {
-      external: DEPENDENCIES.map((name) => `npm:${name}*`),
-    });
-    // A page that needs one names it in its import map.
-    return script.replace(/"npm:(@?[^"@]+)@[^"]*"/g, '"$1"');
+    return await bundle(new URL(`file://${entry}`));
   } finally {
     await Deno.remove(entry);
+  }
+}
+
+/** Has each declaration name the libraries that it needs, since a project's own may be older and those of a browser. */
+async function nameLibraries(folder: string): Promise<void> {
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    const path = `${folder}/${name}`;
+    if (isDirectory) await nameLibraries(path);
+    if (!name.endsWith(".d.ts")) continue;
+    const text = await Deno.readTextFile(path);
+    const needed = LIBRARIES.filter(([name]) => name.test(text));
+    const lines = needed.map(([, library]) => `/// <reference lib="${library}" />\n`);
+    if (lines.length > 0) await Deno.writeTextFile(path, lines.join("") + text);
   }
 }
 
 /** Adds to `package.json` what `deno pack` doesn't write. */
 async function amendManifest(file: string, repository: string | undefined): Promise<void> {
   const manifest = JSON.parse(await Deno.readTextFile(file));
-  const unknown = Object.keys(manifest.dependencies ?? {}).filter((name) => !DEPENDENCIES.includes(name));
-  if (unknown.length > 0) {
-    throw new Error(
-      `npm: the package would depend on ${unknown.join(", ")}, expected ${DEPENDENCIES.join(", ")}`,
-    );
+  const dependencies = Object.keys(manifest.dependencies ?? {});
+  if (dependencies.length > 0) {
+    throw new Error(`npm: the package would depend on ${dependencies.join(", ")}, expected nothing`);
   }
   manifest.exports[`./${SCRIPT}`] = `./${SCRIPT}`;
   const amended = {

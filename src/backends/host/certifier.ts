@@ -176,12 +176,12 @@ export class Certifier {
   /** Bound of a row that is computed at the host, whose head is selected and whose state holds `totals`. */
   bound(totals: CertifiedTotals, slot: number, head: number, keys: KeysAt, rounding: WeightRounding): number {
     const tile = this.#tileOf(head, slot >>> TILE_BITS);
-    return this.#host.bound(tile, slot & LANES, totals, keyHeadOf(this.#parts.layout, head), keys, rounding);
+    return this.#host.bound(tile, slot & LANES, totals, head, keys, rounding);
   }
 
-  /** Bound on what rounding alone did to the answer of a head row that holds `totals`. */
-  rounding(totals: CertifiedTotals, head: number, rounding: WeightRounding): number {
-    return this.#host.rounding(totals, keyHeadOf(this.#parts.layout, head), rounding);
+  /** Bound on what rounding alone did to the answer of a head row, which is selected and holds `totals`. */
+  rounding(totals: CertifiedTotals, head: number, keys: KeysAt, rounding: WeightRounding): number {
+    return this.#host.rounding(totals, head, keys, rounding);
   }
 
   /** Brings the sums of rows that kernels answer for up to the present. */

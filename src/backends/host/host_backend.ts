@@ -10,7 +10,8 @@ import { CapacityError } from "../../base/errors.ts";
 import { checkNumbers, type SavedArrays, takeNumbers } from "../../base/saved_array.ts";
 import { type HeadLayout, outputColumns, queryColumns } from "../../numerics/head_layout.ts";
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
-import { sinkOf } from "../../numerics/score_rule.ts";
+import { looksAtPositions, sinkOf } from "../../numerics/score_rule.ts";
+import type { Extents } from "../../numerics/storage_bound.ts";
 import type {
   AttentionOutput,
   Backend,
@@ -54,6 +55,7 @@ export class HostBackend implements Backend {
       layout: config.layout,
       maskHeads: config.maskHeads,
       columns: store.valueColumns,
+      hasPositions: config.hasPositions ?? looksAtPositions(config.rule),
       makeTable: () => store.makeTable(),
     });
     store.attach(this.#rows);
@@ -163,6 +165,17 @@ export class HostBackend implements Backend {
     const loading = this.#store.load(cohort);
     if (loading) await loading;
     return this.#answers.certificates.certify(cohort);
+  }
+
+  extents(queries: Uint32Array): Extents {
+    const { heads, kvHeads } = this.#config.layout, norms = new Float64Array(queries.length * heads);
+    for (let at = 0; at < norms.length; at++) {
+      const row = this.#rows.queryHead(queries[Math.floor(at / heads)], at % heads);
+      norms[at] = this.#rows.queryNorm(row);
+    }
+    const { spread } = this.#answers;
+    const diameters = Float64Array.from({ length: kvHeads }, (_, head) => 2 * spread.radius(head));
+    return { norms, diameters };
   }
 
   async drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>> {

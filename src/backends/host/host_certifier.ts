@@ -3,9 +3,9 @@
  * and those that float32 does not suffice for.
  */
 
-import type { HeadLayout } from "../../numerics/head_layout.ts";
+import { type HeadLayout, keyHeadOf } from "../../numerics/head_layout.ts";
 import { type ChangeSums, stalenessBound } from "../../numerics/staleness_bound.ts";
-import type { Since } from "../since.ts";
+import { NOTHING, type Since } from "../since.ts";
 import { type CertificateKernel, NOT_CHANGED } from "./certificate_kernel.ts";
 import {
   type CertifiedTile,
@@ -18,9 +18,10 @@ import {
 import { type KeyEdit, toKeyEdit } from "./key_edits.ts";
 import type { KeyJournal } from "./key_journal.ts";
 import type { KeyTable } from "./key_table.ts";
-import type { KeysAt } from "./keys_at.ts";
+import { KeysAt } from "./keys_at.ts";
 import type { Kernels } from "./kernels.ts";
 import { type CertifiedTotals, PairTerms, type RowAtHand } from "./pair_terms.ts";
+import type { ScoreDoubt } from "./score_doubt.ts";
 import type { ValueSpread } from "./value_spread.ts";
 
 /** What computing scores and weights may have done to a state before they were summed. */
@@ -29,10 +30,15 @@ export interface WeightRounding {
   readonly mass: number;
   /** The weights are off by at most this total variation. */
   readonly variation: number;
+  /** Whether that is known only since the scores were looked at one by one. */
+  readonly isDoubtful?: boolean;
 }
 
 /** Of weights in float64, whose rounding is below everything that is charged in any case. */
 export const NO_WEIGHT_ROUNDING: WeightRounding = { mass: 0, variation: 0 };
+
+/** Of weights of which nothing is known but that they are weights. */
+export const UNKNOWN_WEIGHTS: WeightRounding = { mass: Infinity, variation: 1, isDoubtful: true };
 
 /** What certificates are made of. */
 export interface CertifierParts {
@@ -43,12 +49,16 @@ export interface CertifierParts {
   /** Has the head row selected that a bound is asked of. */
   readonly kernels: Kernels;
   readonly spread: ValueSpread;
+  /** Bounds rows with scores that float64 does not have the digits of. */
+  readonly doubt: ScoreDoubt;
   /** Computes certificates of many rows; null if there is none. */
   readonly batch: CertificateKernel | null;
 }
 
 /** Bytes of what is kept of pairs; those beyond are measured anew when their key changes again. */
 export const MOST_BYTES: number = 2 ** 26;
+/** What a key that has no weight for certain may do to a row, as a share of the radius of values. */
+const UNNOTICED = 2 ** -112;
 /** What a key in a map takes, in round numbers. */
 export const ENTRY_BYTES: number = 64;
 /**
@@ -135,13 +145,17 @@ export class HostCertifier {
     tile: CertifiedTile,
     row: number,
     totals: CertifiedTotals,
-    keyHead: number,
+    head: number,
     keys: KeysAt,
     rounding: WeightRounding,
   ): number {
+    const keyHead = keyHeadOf(this.#parts.layout, head);
     if (totals.mass === 0) return this.#farthestValue(keys);
     const diameter = 2 * this.#parts.spread.radius(keyHead);
     const { norm, ledger, massDoubt } = this.#roundingOf(totals, diameter, rounding);
+    if (rounding.isDoubtful && (keys.areStored || rounding.variation >= 1)) {
+      return this.#doubtful(head, keys, totals, norm);
+    }
     if (tile.momentOf(row) === UNTAKEN && keys.areStored) return this.#printed(ledger, norm);
     const at: RowAtHand = { totals, output: this.#output, keys, keyHead, diameter };
     let exchanges = this.#sumAtHost(tile, row, at);
@@ -155,12 +169,32 @@ export class HostCertifier {
     return this.#printed(stale + ledger, norm);
   }
 
-  /** Bound on what rounding alone did to the answer of a head row that holds `totals`. */
-  rounding(totals: CertifiedTotals, keyHead: number, rounding: WeightRounding): number {
+  /** Bound on what rounding alone did to the answer of a head row, which is selected and holds `totals`. */
+  rounding(totals: CertifiedTotals, head: number, keys: KeysAt, rounding: WeightRounding): number {
     if (totals.mass === 0) return 0;
-    const diameter = 2 * this.#parts.spread.radius(keyHead);
+    const diameter = 2 * this.#parts.spread.radius(keyHeadOf(this.#parts.layout, head));
     const { norm, ledger } = this.#roundingOf(totals, diameter, rounding);
-    return this.#printed(ledger, norm);
+    return rounding.isDoubtful ? this.#settled(head, keys, totals, norm) : this.#printed(ledger, norm);
+  }
+
+  /** Bound of a row, whose o was taken last, with scores that float64 may not have the digits of. */
+  #doubtful(head: number, keys: KeysAt, totals: CertifiedTotals, norm: number): number {
+    if (keys.areStored) return this.#settled(head, keys, totals, norm);
+    const { doubt, stored: { count } } = this.#parts, now = new KeysAt(keys.stored, keys.retained, NOTHING);
+    return this.#printed(doubt.farthest(this.#output, head, now) + this.#unnoticed(head, count), norm);
+  }
+
+  /** Bound on what rounding did to such a row over the keys of its state. */
+  #settled(head: number, keys: KeysAt, totals: CertifiedTotals, norm: number): number {
+    const moved = this.#parts.doubt.moved(this.#output, head, keys);
+    const { ledger } = this.#roundingOf(totals, 0, NO_WEIGHT_ROUNDING);
+    return this.#printed(moved + ledger + this.#unnoticed(head, keys.stored.count), norm);
+  }
+
+  /** What keys that have no weight for certain may do to a row. */
+  #unnoticed(head: number, count: number): number {
+    const { spread, layout } = this.#parts;
+    return count * UNNOTICED * spread.radius(keyHeadOf(layout, head));
   }
 
   /**

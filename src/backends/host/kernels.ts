@@ -54,8 +54,8 @@ export class Kernels {
   #head = 0;
   #slot = 0;
   #ownBias: KeyBlock["bias"] = null;
-  /** What `productWith` says of its last sum. */
-  productSize = 0;
+  /** What `productOf` and `productWith` say of their last sum. */
+  termSize = 0;
   #scores = new Float64Array(0);
   #scoresBefore = new Float64Array(0);
   #scoresAfter = new Float64Array(0);
@@ -200,6 +200,20 @@ export class Kernels {
     return this.#scoreOf(block, j, bias);
   }
 
+  /** scale · q·k of one key of a block; `termSize` is then the sum of the sizes of its terms. */
+  productOf(block: KeyBlock, j: number): number {
+    const { headDim } = this.#layout, offset = keyOffset(block, j, this.#keyHead);
+    let sum = 0, size = 0;
+    for (let c = 0; c < headDim; c++) {
+      const product = this.#query[c] * block.keys[offset + c];
+      sum += product;
+      size += Math.abs(product);
+    }
+    this.work.multiplyAdds += headDim;
+    this.termSize = Math.abs(this.#rule.scale) * size;
+    return this.#rule.scale * sum;
+  }
+
   /** Whether two keys have the same bias for the selected query. */
   hasSameBias(block: KeyBlock, j: number, other: KeyBlock, k: number): boolean {
     return this.#biasOf(block, j) === this.#biasOf(other, k);
@@ -207,7 +221,7 @@ export class Kernels {
 
   /**
    * The change of a key's score, before any softcap, when `deltas` are added to its numbers in `columns`;
-   * `productSize` is then the sum of the sizes of its terms.
+   * `termSize` is then the sum of the sizes of its terms.
    */
   productWith(columns: readonly number[], deltas: readonly number[]): number {
     let sum = 0, size = 0;
@@ -219,7 +233,7 @@ export class Kernels {
       size += Math.abs(product);
     }
     this.work.multiplyAdds += columns.length;
-    this.productSize = Math.abs(this.#rule.scale) * size;
+    this.termSize = Math.abs(this.#rule.scale) * size;
     return this.#rule.scale * sum;
   }
 

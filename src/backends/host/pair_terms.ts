@@ -94,7 +94,7 @@ export class PairTerms implements PairSums {
           change = weight * Math.expm1(delta);
           after = weight + change;
           scoreAfter = scoreBefore;
-          ofDifference = (difference.columns.length + 2) * kernels.productSize;
+          ofDifference = (difference.columns.length + 2) * kernels.termSize;
         }
       }
       if (!isDirect) {

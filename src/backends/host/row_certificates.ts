@@ -47,6 +47,7 @@ export class RowCertificates {
       retained: rows.retained,
       kernels: heads.kernels,
       spread,
+      doubt: rounding.doubt,
       batch: store.certificates,
     });
     this.#certified = {
@@ -63,7 +64,7 @@ export class RowCertificates {
   }
 
   bytes(): number {
-    return this.#certifier.bytes + this.#measured.bytes();
+    return this.#certifier.bytes + this.#measured.bytes() + this.#rounding.doubt.bytes;
   }
 
   /** Makes room for a batch that changes `changes` key slots; throws before anything changes. */
@@ -112,7 +113,7 @@ export class RowCertificates {
 
   /** What rounding alone did at most to the answer of a head row, whose totals were taken last. */
   roundingOf(slot: number, head: number, totals: RowTotals, keys: KeysAt): number {
-    return this.#certifier.rounding(totals, head, this.#rounding.of(slot, head, totals, keys));
+    return this.#certifier.rounding(totals, head, keys, this.#rounding.of(slot, head, totals, keys));
   }
 
   #bound(slot: number, head: number, keys: KeysAt): number {

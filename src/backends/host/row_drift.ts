@@ -351,9 +351,9 @@ export class RowDrift {
 
   #notedRow(slot: number, head: number): NotedRow {
     const { layout, rule } = this.#config, keys = this.#rows.keysAt(NOTHING);
-    const totals = this.#heads.standing(slot, head, keys),
-      isSteep = this.#heads.isExact && this.#store.limits !== null;
+    const totals = this.#heads.standing(slot, head, keys);
     const rounding = this.#rounding.of(slot, head, totals, keys);
+    const isSteep = (this.#heads.isExact && this.#store.limits !== null) || rounding.variation >= 1;
     const logSumExp = totals.logSumExp();
     const massDoubt = totals.mass > 0 ? 2 * totals.massError / totals.mass : 0;
     const score = 2 ** -48 * (Math.abs(logSumExp) + layout.headDim + 64);

@@ -6,14 +6,15 @@
 import { keyHeadOf } from "../../numerics/head_layout.ts";
 import { hasBias, sinkOf } from "../../numerics/score_rule.ts";
 import type { BackendConfig } from "../backend.ts";
-import type { Since } from "../since.ts";
+import { NOTHING, type Since } from "../since.ts";
 import type { TakenRow } from "./certificate_kernel.ts";
 import type { HeadRows } from "./head_rows.ts";
 import type { HostRows } from "./host_rows.ts";
 import { NO_WEIGHT_ROUNDING, type WeightRounding } from "./host_certifier.ts";
 import type { KeysAt } from "./keys_at.ts";
 import type { RowTotals } from "./row_totals.ts";
-import { scoreRounding } from "./score_rounding.ts";
+import { ScoreDoubt } from "./score_doubt.ts";
+import { roundingBy, type ScoreKind, scoreRounding } from "./score_rounding.ts";
 import type { StateStore } from "./state_store.ts";
 import type { ValueSpread } from "./value_spread.ts";
 import type { RoundedRow } from "./weight_rounding.ts";
@@ -36,13 +37,18 @@ export interface RowParts {
 
 /** Rounding of the rows of one backend. */
 export class RowRounding {
+  /** Looks at the keys of rows whose scores float64 may not have the digits of. */
+  readonly doubt: ScoreDoubt;
   readonly #config: BackendConfig;
   readonly #rows: HostRows;
   readonly #store: StateStore;
   readonly #heads: HeadRows;
   readonly #spread: ValueSpread;
+  readonly #kind: ScoreKind;
 
   constructor({ config, rows, store, heads, spread }: RowParts) {
+    this.#kind = { rule: config.rule, headDim: config.layout.headDim, maskHeads: config.maskHeads };
+    this.doubt = new ScoreDoubt(heads.kernels, this.#kind);
     this.#config = config;
     this.#rows = rows;
     this.#store = store;
@@ -59,9 +65,13 @@ export class RowRounding {
 
   /** Bounds on the rounding of the weights of a head row that is computed in float64. */
   inFloat64(slot: number, head: number, totals: RowTotals, keys: KeysAt): WeightRounding {
-    const { rule, layout: { headDim }, maskHeads } = this.#config;
     const row = this.#roundedRow(slot, head, totals, keys);
-    return scoreRounding(row, rule, headDim, maskHeads, sinkOf(rule, head));
+    const rounding = scoreRounding(row, this.#kind, sinkOf(this.#config.rule, head));
+    if (rounding.variation < 1) return rounding;
+    this.#heads.select(slot, head);
+    const error = this.doubt.largestError(head, keys);
+    const now = keys.areStored ? error : this.doubt.largestError(head, this.#rows.keysAt(NOTHING));
+    return { ...roundingBy(Math.max(error, now), 2 * row.keyCount), isDoubtful: true };
   }
 
   #roundedRow(slot: number, head: number, totals: RowTotals, keys: KeysAt): RoundedRow {

@@ -2,6 +2,8 @@
  * The expression at the cursor of a cell. Front ends count in code points, JavaScript in units of 16 bits.
  */
 
+import { type Literal, literalAt } from "./literals.ts";
+
 /** The cursor that a front end sends, in code points: within the text, and at its end where it is no number. */
 export function cursorIn(code: string, cursor: unknown): number {
   const length = toPoints(code, code.length);
@@ -30,15 +32,28 @@ export interface Completion {
   readonly object: string | null;
   /** The part of the name that has been written. */
   readonly prefix: string;
+  /** What it is within: names mean nothing there, but keys do in `object["`. */
+  readonly within: "code" | "key" | "literal";
 }
 
 /** The name that is being written at a place. */
 export function completionAt(code: string, place: number): Completion {
+  const literal = literalAt(code, place);
+  if (literal !== null) return withinLiteral(code, place, literal);
+  const within = "code";
   const [prefix] = /[\p{ID_Continue}$]*$/u.exec(code.slice(0, place)) ?? [""];
   const before = code.slice(0, place - prefix.length).trimEnd();
-  if (!before.endsWith(".") || /(^|[^\d\w.)\]])\d+\.$/.test(before)) return { object: null, prefix };
+  if (!before.endsWith(".") || /(^|[^\d\w.)\]])\d+\.$/.test(before)) return { object: null, prefix, within };
   const end = before.length - (before.endsWith("?.") ? 2 : 1);
-  return { object: code.slice(chainStart(code, end), end).trim(), prefix };
+  return { object: code.slice(chainStart(code, end), end).trim(), prefix, within };
+}
+
+/** In `object["ke` a key is written. */
+function withinLiteral(code: string, place: number, { kind, start }: Literal): Completion {
+  const prefix = code.slice(start + 1, place);
+  const end = kind === "text" ? code.slice(0, start).search(/(\?\.)?\[\s*$/) : -1;
+  const object = end < 0 ? "" : code.slice(chainStart(code, end), end).trim();
+  return object === "" ? { object: null, prefix, within: "literal" } : { object, prefix, within: "key" };
 }
 
 const CLOSING = /[)\]]/, QUOTE = /["'`]/;

@@ -7,31 +7,33 @@
 import { BRIDGE_NAME as BRIDGE } from "../prelude/bridge.ts";
 import { isNode, type SyntaxNode } from "./parser.ts";
 
-/** The text in place of an import; null where it stays as it is. */
-export function importText(node: SyntaxNode, source: string): string | null {
+/** The text in place of an import that begins at a place in the cell; null where it stays as it is. */
+export function importText(node: SyntaxNode, source: string, at: number): string | null {
   const { specifiers, source: from, importKind, phase } = node;
   if (!isNode(from) || typeof from.value !== "string" || !Array.isArray(specifiers)) return null;
   if (phase !== undefined && phase !== null) return null;
   const lines = "\n".repeat(source.split("\n").length - 1);
   if (importKind === "type" || importKind === "typeof") return `;${lines}`;
   const attributes = attributesText(node);
-  const call = `await ${BRIDGE}.guardAsync(()=>${BRIDGE}.awaiting(import(${
-    JSON.stringify(from.value)
-  }${attributes}),1))`;
   const values = specifiers.filter(isNode).filter((item) => item.importKind !== "type");
+  const wanted = values.filter(({ type }) => type !== "ImportNamespaceSpecifier").map(importedName);
+  const specifier = JSON.stringify(from.value);
+  const call = `await ${BRIDGE}.importing(()=>import(${specifier}${attributes}),${specifier},${
+    JSON.stringify(wanted)
+  },${at})`;
   if (values.length === 0) return `${specifiers.length > 0 ? "" : call};${lines}`;
   const whole = values.find(({ type }) => type === "ImportNamespaceSpecifier");
   const names = values.filter((item) => item !== whole).map((item) => {
-    const local = nameOf(item.local);
-    const imported = item.type === "ImportDefaultSpecifier"
-      ? '"default"'
-      : JSON.stringify(nameOf(item.imported));
-    return `${imported}:${local}`;
+    return `${JSON.stringify(importedName(item))}:${nameOf(item.local)}`;
   });
   const pattern = `{${names.join(",")}}`;
   if (!whole) return `const ${pattern}=${call};${lines}`;
   const name = nameOf(whole.local);
   return `const ${name}=${call}${names.length > 0 ? `,${pattern}=${name}` : ""};${lines}`;
+}
+
+function importedName({ type, imported }: SyntaxNode): string {
+  return type === "ImportDefaultSpecifier" ? "default" : nameOf(imported);
 }
 
 function attributesText({ attributes }: SyntaxNode): string {

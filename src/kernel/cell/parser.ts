@@ -77,11 +77,17 @@ const FUNCTION =
 export function* walkOwn(nodes: readonly SyntaxNode[]): Generator<SyntaxNode> {
   for (const node of nodes) {
     yield node;
-    if (!FUNCTION.test(node.type)) yield* walkOwn(childrenOf(node));
+    if (!isFunction(node)) yield* walkOwn(childrenOf(node));
   }
 }
 
-function childrenOf(node: SyntaxNode): SyntaxNode[] {
+/** Whether what is in a node does not run with it. */
+export function isFunction(node: SyntaxNode): boolean {
+  return FUNCTION.test(node.type);
+}
+
+/** The nodes directly below one. */
+export function childrenOf(node: SyntaxNode): SyntaxNode[] {
   const children: SyntaxNode[] = [];
   for (const [name, value] of Object.entries(node)) {
     if (name.endsWith("Comments") || name === "extra" || name === "loc") continue;

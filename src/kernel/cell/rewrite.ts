@@ -8,6 +8,7 @@
 
 import { BRIDGE_NAME as BRIDGE } from "../prelude/bridge.ts";
 import { importText } from "./imports.ts";
+import { findLoops, type Loop } from "./loops.ts";
 import type { ParsedCell, SyntaxNode } from "./parser.ts";
 import { isNode, walk, walkOwn } from "./parser.ts";
 
@@ -15,7 +16,10 @@ import { isNode, walk, walkOwn } from "./parser.ts";
 const IS_ALONE = `typeof ${BRIDGE}==="undefined"`;
 const AWAITING = `(${IS_ALONE}?v=>v:${BRIDGE}.awaiting)(`;
 const ITERATING = `(${IS_ALONE}?v=>v:${BRIDGE}.iterating)(`;
-const CATCH = `}catch(error){throw ${BRIDGE}.failed(error)}`;
+const LOOPING =
+  `await (${IS_ALONE}?w=>w({begin:v=>v,end:v=>v,over:v=>v,finish(){}}):${BRIDGE}.looping)(async(`;
+/** What a statement throws is told with the place of the statement, for errors that know none of their own. */
+const CATCH = (at: number) => `}catch(error){throw ${BRIDGE}.failed(error,${at})}`;
 
 /** A text that was put into a cell, in place of `removed` letters of it. */
 export interface Insertion {
@@ -37,8 +41,8 @@ interface Planned extends Insertion {
   readonly order: number;
 }
 
-const CALL_END = -3, VALUE_END = -2, STATEMENT_END = -1;
-const ENTER = 0, STATEMENT = 1, VALUE = 2, CALL = 3, CELL_END = 4;
+const CALL_END = -4, LOOP_END = -3, VALUE_END = -2, STATEMENT_END = -1;
+const ENTER = 0, STATEMENT = 1, VALUE = 2, LOOP = 3, CALL = 4, CELL_END = 5;
 
 /** By this name stack traces know a cell. */
 export function nameOfCell(number: number): string {
@@ -50,10 +54,18 @@ export function rewriteCell(code: string, cell: ParsedCell, number: number): Rew
   const { statements, shift, isObject } = cell;
   if (statements.length === 0) return { code, insertions: [] };
   const plan = new Plan(shift);
-  const own = new Set(walkOwn(statements));
+  const own = new Set(walkOwn(statements)), loops = findLoops(statements);
+  const names = planLoops(plan, new Set(loops.values()), own);
   for (const node of walk(statements)) {
     const top = own.has(node) ? ",1" : "";
-    if (node.type === "AwaitExpression" && isNode(node.argument)) plan.call(node.argument, AWAITING, top);
+    if (node.type === "AwaitExpression" && isNode(node.argument)) {
+      const loop = loops.get(node), name = loop && names.get(loop);
+      if (name === undefined) plan.call(node.argument, AWAITING, top);
+      else {
+        plan.call(node, `${name}.end(`, "");
+        plan.call(node.argument, `${name}.begin(`, "");
+      }
+    }
     if (node.type === "ForOfStatement" && node.await === true && isNode(node.right)) {
       plan.call(node.right, ITERATING, top);
     }
@@ -65,7 +77,7 @@ export function rewriteCell(code: string, cell: ParsedCell, number: number): Rew
   const [first] = statements, last = statements[statements.length - 1];
   if (isObject) {
     plan.insert(shift, `void ${enter};try{${BRIDGE}.value((`, ENTER);
-    plan.insert(code.length + shift, `))${CATCH}`, STATEMENT_END);
+    plan.insert(code.length + shift, `))${CATCH(0)}`, STATEMENT_END);
   } else {
     plan.insert(first.start, `void ${enter};`, ENTER);
     for (const statement of statements) planStatement(plan, code, statement, statement === last);
@@ -74,11 +86,34 @@ export function rewriteCell(code: string, cell: ParsedCell, number: number): Rew
   return plan.apply(code);
 }
 
+/** Makes functions of loops; gives the names by which their awaits know them. */
+function planLoops(
+  plan: Plan,
+  loops: ReadonlySet<Loop>,
+  own: ReadonlySet<SyntaxNode>,
+): ReadonlyMap<Loop, string> {
+  const names = new Map<Loop, string>();
+  for (const loop of loops) {
+    const { statement: { start, end }, items } = loop, name = `__attune_loop_${names.size}`;
+    names.set(loop, name);
+    plan.insert(start, `${LOOPING}${name})=>{`, LOOP);
+    // Of two that end at one place the inner one, which was found later, ends first.
+    plan.insert(
+      end,
+      `;${name}.finish()}${own.has(loop.statement) ? ",1" : ""});`,
+      LOOP_END - 1 + 1 / names.size,
+    );
+    if (items) plan.call(items, `${name}.over(`, "");
+  }
+  return names;
+}
+
 const DECLARATIONS = /^(Function|Class|TS|Enum|Import|Export|Empty|Interface)|^VariableDeclaration$/;
 
 function planStatement(plan: Plan, code: string, statement: SyntaxNode, isLast: boolean): void {
   if (statement.type === "ImportDeclaration") {
-    const text = importText(statement, code.slice(statement.start, statement.end));
+    const { start, end } = statement;
+    const text = importText(statement, code.slice(start, end), start - plan.shift);
     if (text !== null) plan.replace(statement, text);
     return;
   }
@@ -93,7 +128,7 @@ function planStatement(plan: Plan, code: string, statement: SyntaxNode, isLast: 
     plan.insert(end, "))", VALUE_END);
   }
   plan.insert(statement.start, "try{", STATEMENT);
-  plan.insert(statement.end, CATCH, STATEMENT_END);
+  plan.insert(statement.end, CATCH(statement.start - plan.shift), STATEMENT_END);
 }
 
 /** Guards the values of a declaration, except functions and plain values, whose names come from the declaration. */
@@ -107,7 +142,7 @@ function planDeclaration(plan: Plan, { declarations, declare }: SyntaxNode): voi
       hasAwait(init) ? `await ${BRIDGE}.guardAsync(async()=>(` : `${BRIDGE}.guard(()=>(`,
       VALUE,
     );
-    plan.insert(end, "))", VALUE_END);
+    plan.insert(end, `),${start - plan.shift})`, VALUE_END);
   }
 }
 

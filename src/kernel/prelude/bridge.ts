@@ -4,6 +4,7 @@
  */
 
 import type { JsonObject } from "../protocol/message.ts";
+import type { LoopAwaits } from "./waits.ts";
 
 /**
  * Where the code of cells finds it: a name alone, since a notebook may have a `Symbol` or a `globalThis` of its own. A cell
@@ -74,6 +75,8 @@ export interface KernelBridge {
   enter(cell: number): void;
   /** Gives the value that `await` in a cell waits for; `isTop` is set where the await is the cell's own. */
   readonly awaiting: <T>(value: T, isTop?: unknown) => T | Promise<Awaited<T>>;
+  /** Runs a loop whose awaits call what it is given. */
+  readonly looping: (run: (loop: LoopAwaits) => Promise<void>, isTop?: unknown) => Promise<void>;
   /** Gives the items that `for await` in a cell goes over. */
   readonly iterating: <T>(
     items: AsyncIterable<T> | Iterable<T | PromiseLike<T>>,
@@ -83,12 +86,19 @@ export interface KernelBridge {
   value(value: unknown): void;
   /** Takes the last value of a cell that does not want to show it. */
   hidden(value: unknown): void;
-  /** Tells of what a cell throws, and gives it back. */
-  failed(thrown: unknown): unknown;
+  /** Tells of what a cell throws, and where the statement begins that threw it; gives it back. */
+  failed(thrown: unknown, at: number): unknown;
   /** Returns the value of `compute`, and tells of an error that it throws. */
-  guard<T>(compute: () => T): T;
+  guard<T>(compute: () => T, at: number): T;
   /** Does the same for a function that waits. */
-  guardAsync<T>(compute: () => Promise<T>): Promise<T>;
+  guardAsync<T>(compute: () => Promise<T>, at: number): Promise<T>;
+  /** Imports a module of which a cell wants these names. */
+  importing(
+    load: () => Promise<object>,
+    specifier: string,
+    names: readonly string[],
+    at: number,
+  ): Promise<object>;
   /** Whether mistakes in the types of cells are told, as warnings. */
   checkTypes(isOn: boolean): void;
   /** The `import.meta` of cells. */

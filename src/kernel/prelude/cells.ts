@@ -9,55 +9,10 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Origin } from "./outputs.ts";
+import { Pace } from "./pace.ts";
 import { laterTurn } from "./timers.ts";
-import { Error, Math, performance, Promise, Reflect, Set, Symbol } from "../natives.ts";
-
-/** The error that stopped code sees thrown. */
-export class Interrupted extends Error {
-  /** The name of the class. */
-  override readonly name: string = "Interrupted";
-
-  /** Nothing needs to be told. */
-  constructor() {
-    super("the cell was stopped; its state is kept");
-    this.stack = `${this.name}: ${this.message}`;
-  }
-}
-
-/** An await that has not ended, in a ring with all others of its task. */
-class Wait {
-  /** Whether it is of the cell itself, not of a function in it. */
-  readonly isTop: boolean;
-  /** How many stops there had been when it began. */
-  readonly stops: number;
-  readonly reject: (reason: Interrupted) => void;
-  before: Wait = this;
-  after: Wait = this;
-
-  constructor(isTop: boolean, stops: number, reject: (reason: Interrupted) => void) {
-    this.isTop = isTop;
-    this.stops = stops;
-    this.reject = reject;
-  }
-
-  /** Puts another one behind this. */
-  add(wait: Wait): void {
-    wait.before = this;
-    wait.after = this.after;
-    this.after.before = wait;
-    this.after = wait;
-  }
-
-  /** Takes this one out; says whether it was in. */
-  remove(): boolean {
-    const { before, after } = this;
-    if (after === this) return false;
-    before.after = after;
-    after.before = before;
-    this.before = this.after = this;
-    return true;
-  }
-}
+import { FREE_LOOP, Interrupted, type LoopAwaits, LoopWait, Wait } from "./waits.ts";
+import { Promise, Reflect, Set, Symbol } from "../natives.ts";
 
 /** A cell, or a message to a comm, with all that was started by it. */
 interface Task {
@@ -73,10 +28,6 @@ interface Task {
   reminders: number;
 }
 
-/** A row of awaits that never wait would keep the event loop from turning; so often it turns. */
-const TURN_MS = 20;
-/** The clock, which costs as much as an await, is looked at rarely where awaits are quick, at most once in so many. */
-const RAREST_LOOK = 64, QUICK_MS = 0.5, SLOW_MS = 5;
 /** So often it is looked whether what tidies up after a stop is done. */
 const LOOK_MS = 5;
 /** Code that a stopped cell has left running is told of the stop at so many awaits; the next one never ends. */
@@ -89,18 +40,14 @@ export class Cells {
   readonly #running = new Set<Task>();
   #cell: Task | null = null;
   #press = 0;
-  #turnedAt = performance.now();
-  #lookedAt = 0;
-  /** Awaits from one look at the clock to the next, and those that are left of them. */
-  #interval = 1;
-  #left = 1;
+  readonly #pace = new Pace();
   /** Whether a stop ever came: before it, awaits of what is there need not know whose they are. */
   #hasStopped = false;
 
   /** Begins a cell. */
   readonly enter = (id: number): void => {
     this.leave();
-    this.#beginTurn();
+    this.#pace.beginTurn();
     this.#cell = newTask({ kind: "cell", id });
     this.#running.add(this.#cell);
     this.#current.enterWith(this.#cell);
@@ -125,7 +72,7 @@ export class Cells {
   /** Runs something that can be stopped like a cell. */
   async run(id: number, work: () => unknown): Promise<void> {
     const task = newTask({ kind: "comm", id });
-    this.#beginTurn();
+    this.#pace.beginTurn();
     this.#running.add(task);
     try {
       await this.#current.run(task, work);
@@ -185,7 +132,7 @@ export class Cells {
   readonly awaiting = <T>(value: T, isTop?: unknown): T | Promise<Awaited<T>> => {
     const isThere = !mayWait(value);
     // The commonest case, and the quickest: nothing to wait for, and nobody who stops it.
-    if (isThere && !this.#hasStopped && !this.#isTurnDue()) return value;
+    if (isThere && !this.#hasStopped && !this.#pace.isTurnDue()) return value;
     const task = this.#current.getStore();
     if (task === undefined) return value;
     if (task.stops > 0) {
@@ -195,7 +142,7 @@ export class Cells {
     // Tasks of earlier cells are no longer to be stopped.
     if (!task.isRunning) return value;
     if (!isThere) return this.#wait<T>(task, value, isTop !== undefined);
-    if (this.#hasStopped && !this.#isTurnDue()) return value;
+    if (this.#hasStopped && !this.#pace.isTurnDue()) return value;
     return new Promise((resolve) => this.#turn(() => resolve(value as Awaited<T>)));
   };
 
@@ -209,26 +156,46 @@ export class Cells {
     const wait = new Wait(isTop, task.stops, reject);
     task.ring.add(wait);
     const settled = [(result: unknown) => {
-      if (this.#isTurnDue()) return this.#turn(() => wait.remove() && resolve(result));
+      if (this.#pace.isTurnDue()) return this.#turn(() => wait.remove() && resolve(result));
       wait.remove();
       resolve(result);
     }, (reason: unknown) => {
       wait.remove();
       reject(reason);
     }];
-    Reflect.apply(nativeThen, source, settled);
+    apply(nativeThen, source, settled);
     return promise;
   }
 
-  /** Whether the event loop has not turned for long. */
-  #isTurnDue(): boolean {
-    if (--this.#left > 0) return false;
-    const now = performance.now(), passed = now - this.#lookedAt;
-    this.#lookedAt = now;
-    if (passed < QUICK_MS) this.#interval = Math.min(RAREST_LOOK, 2 * this.#interval);
-    else if (passed > SLOW_MS) this.#interval = 1;
-    this.#left = this.#interval;
-    return now - this.#turnedAt >= TURN_MS;
+  /**
+   * Runs a loop of a cell, or of a function in one, whose awaits go by way of what `run` is given; resolves at its end, and
+   * rejects when it is stopped.
+   */
+  readonly looping = (run: (loop: LoopAwaits) => Promise<void>, isTop?: unknown): Promise<void> => {
+    const task = this.#current.getStore();
+    if (task === undefined) return run(FREE_LOOP);
+    const promise = new Promise<void>(takeHandlers);
+    const resolve = lastResolve, reject = lastReject;
+    // A loop that is terminated can be known by that alone that nobody holds its promise.
+    lastResolve = lastReject = ignore;
+    const loop = new LoopWait(isTop !== undefined, reject, task, this.#pace, this.awaiting);
+    task.ring.add(loop);
+    // Handed over as it is, it lets a trace name the function that the loop is in.
+    const over = [resolve, (reason: unknown) => {
+      loop.remove();
+      reject(reason);
+    }];
+    apply(nativeThen, run(loop), over);
+    return promise;
+  };
+
+  /** Holds no loop any longer that nothing waits in: it may have been terminated, and then nobody else holds it. */
+  letGo(): void {
+    for (const { ring } of this.#running) {
+      for (let wait = ring.after, next = wait.after; wait !== ring; wait = next, next = wait.after) {
+        if (wait instanceof LoopWait) wait.letGo();
+      }
+    }
   }
 
   /** Gives the items that a `for await` of a cell goes over: the same ones, but each step can be stopped. */
@@ -291,27 +258,26 @@ export class Cells {
 
   #turn(then: () => void): void {
     laterTurn(() => {
-      this.#beginTurn();
+      this.#pace.beginTurn();
       then();
     });
-  }
-
-  #beginTurn(): void {
-    this.#turnedAt = performance.now();
-    this.#interval = this.#left = 1;
   }
 }
 
 const { then: nativeThen } = Promise.prototype;
 const nativeResolve = Promise.resolve;
+/** A constant costs less than a look into a namespace. */
+const { apply } = Reflect;
 
 /** The promise that an await of a value waits for. Throws where the value's `constructor` does. */
 function resolvedWith(value: unknown): Promise<unknown> {
-  return Reflect.apply(nativeResolve, Promise, [value]);
+  return apply(nativeResolve, Promise, [value]);
 }
 
 /** The handlers of the newest promise: one executor for all promises costs less than one for each. */
-let lastResolve: (value: unknown) => void = () => {}, lastReject: (reason: unknown) => void = () => {};
+let lastResolve: (value: unknown) => void = ignore, lastReject: (reason: unknown) => void = ignore;
+
+function ignore(): void {}
 
 function takeHandlers(resolve: (value: never) => void, reject: (reason: unknown) => void): void {
   lastResolve = resolve as (value: unknown) => void;
@@ -325,13 +291,15 @@ function newTask(origin: Origin): Task {
 /** All that wait, the first one first. */
 function waitsOf({ ring }: Task): Wait[] {
   const waits: Wait[] = [];
-  for (let wait = ring.before; wait !== ring; wait = wait.before) waits.push(wait);
+  for (let wait = ring.before; wait !== ring; wait = wait.before) if (wait.isOpen()) waits.push(wait);
   return waits;
 }
 
 /** Those of the waits throw that still wait. */
 function throwIn(waits: readonly Wait[]): void {
-  for (const wait of waits) if (wait.remove()) wait.reject(new Interrupted());
+  // One for all: a chain of calls without end has millions.
+  const reason = new Interrupted();
+  for (const wait of waits) wait.interrupt(reason);
 }
 
 /** Whether an await would ask it for its `then`, which is not asked here: it may be a getter. */

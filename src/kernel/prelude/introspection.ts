@@ -61,12 +61,12 @@ export class Introspection {
     }
   }
 
-  /** The names behind the dot of an expression, or those of the notebook and of `globalThis`. */
-  async names(expression: string | null): Promise<string[]> {
+  /** The names behind the dot of an expression, or those of the notebook and of `globalThis`; only its `own` on request. */
+  async names(expression: string | null, own = false): Promise<string[]> {
     try {
       const object = await this.#evaluate(expression ?? GLOBAL);
       if (!object) return [];
-      const names = (await this.#properties(object, false)).filter(({ symbol }) => symbol === undefined)
+      const names = (await this.#properties(object, own)).filter(({ symbol }) => symbol === undefined)
         .map(({ name }) => name);
       if (expression === null) {
         const lexical = await this.#post<{ names: string[] }>("Runtime.globalLexicalScopeNames", {});

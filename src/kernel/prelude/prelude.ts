@@ -7,11 +7,11 @@
 import type { LinkFrame } from "../link/frames.ts";
 import type { JsonObject } from "../protocol/message.ts";
 import { BRIDGE_NAME, type KernelBridge, type PreludeSettings } from "./bridge.ts";
-import { Cells, Interrupted } from "./cells.ts";
+import { Cells } from "./cells.ts";
 import { type CommNews, Comms } from "./comms.ts";
 import { replaceConsole } from "./console.ts";
 import { failureOf } from "./failures.ts";
-import { registerPackages } from "./imports.ts";
+import { missingNames, registerPackages } from "./imports.ts";
 import { type DenoInternals, denoInternals } from "./internals.ts";
 import { Introspection } from "./introspection.ts";
 import { replaceKeyboard } from "./keyboard.ts";
@@ -19,12 +19,14 @@ import { LastValues } from "./last_values.ts";
 import { Link } from "./link.ts";
 import { type Broadcast, Outputs } from "./outputs.ts";
 import { restrict } from "./permissions.ts";
+import { replacePrograms, ShownPrograms } from "./programs.ts";
 import { replacePrompts } from "./prompts.ts";
 import { replaceStdio } from "./stdio.ts";
 import { CellTests } from "./tests.ts";
-import { forgetCall, laterTurn, replaceTasks, replaceTimers } from "./timers.ts";
+import { forgetCall, laterTurn, replaceTasks, replaceTicks, replaceTimers } from "./timers.ts";
 import { nameFrames } from "./traces.ts";
 import { type Bundle, bundleOf } from "./values.ts";
+import { Interrupted } from "./waits.ts";
 import { startWatchdog } from "./watchdog.ts";
 import {
   addEventListener,
@@ -48,6 +50,7 @@ import {
 interface StockJupyter {
   broadcast: Broadcast;
   display(value: unknown, options?: DisplayOptions): Promise<void>;
+  format(value: unknown): Promise<Bundle>;
 }
 
 interface DisplayOptions {
@@ -71,6 +74,7 @@ export class Prelude {
   readonly #outputs: Outputs;
   readonly #internals: DenoInternals = denoInternals();
   readonly #lastValues = new LastValues();
+  readonly #programs = new ShownPrograms();
   readonly #tests = new CellTests();
   readonly #colors = !Deno.noColor;
   #value: { readonly value: unknown; readonly isHidden: boolean } | null = null;
@@ -109,6 +113,7 @@ export class Prelude {
     laterTurn(() => this.#watch(), WATCH_MS);
     replaceTimers();
     replaceTasks();
+    replaceTicks();
     this.#replaceOutputs();
     const write = (name: "stdout" | "stderr", text: string) => this.#outputs.write(name, text);
     const { readLine } = replacePrompts(
@@ -117,6 +122,7 @@ export class Prelude {
       (press) => this.#cells.hear(press),
     );
     replaceStdio(write);
+    replacePrograms({ write, originNow: () => this.#cells.origin, programs: this.#programs });
     replaceKeyboard(readLine, () => this.#cells.cell !== null, laterTurn);
     this.#lastValues.install();
     this.#tests.install();
@@ -129,7 +135,14 @@ export class Prelude {
 
   #bridge(frontEnd: PreludeSettings["frontEnd"]): KernelBridge {
     const cells = this.#cells, comms = this.#comms;
-    const failed = (thrown: unknown) => this.#tellFailure(thrown);
+    const failed = (thrown: unknown, at: number) => this.#tellFailure(thrown, at);
+    const guardAsync = async <T>(compute: () => Promise<T>, at: number): Promise<T> => {
+      try {
+        return await compute();
+      } catch (error) {
+        throw failed(error, at);
+      }
+    };
     return {
       version: 1,
       frontEnd,
@@ -143,24 +156,26 @@ export class Prelude {
         cells.enter(id);
       },
       awaiting: cells.awaiting,
+      looping: cells.looping,
       iterating: cells.iterating,
       value: (value) => void (this.#value = { value, isHidden: false }),
       hidden: (value) => void (this.#value = { value, isHidden: true }),
       failed,
-      guard: (compute) => {
+      guard: (compute, at) => {
         try {
           return compute();
         } catch (error) {
-          throw failed(error);
+          throw failed(error, at);
         }
       },
-      guardAsync: async (compute) => {
-        try {
-          return await compute();
-        } catch (error) {
-          throw failed(error);
-        }
-      },
+      guardAsync,
+      importing: (load, specifier, names, at) =>
+        guardAsync(async () => {
+          const module = await cells.awaiting(load(), 1);
+          const missing = missingNames(module, specifier, names);
+          if (missing !== null) this.#outputs.write("stderr", missing);
+          return module;
+        }, at),
       checkTypes: (isOn) => this.#outputs.mark({ kind: "checkTypes", isOn }),
       meta: metaOf(),
     };
@@ -189,7 +204,8 @@ export class Prelude {
       const transient = id === undefined ? {} : { display_id: id };
       broadcast(update ? "update_display_data" : "display_data", { data, metadata: {}, transient });
     };
-    Object.assign(Reflect.get(Deno, "jupyter") as StockJupyter, { broadcast, display });
+    const format = (value: unknown) => this.#format(value, throwAgain);
+    Object.assign(Reflect.get(Deno, "jupyter") as StockJupyter, { broadcast, display, format });
     jupyter.broadcastResult = (count, value) => this.#finish(count, value);
     const exit = Deno.exit;
     Deno.exit = (code = 0) => {
@@ -217,12 +233,12 @@ export class Prelude {
     this.#outputs.write("stderr", `${text.startsWith("Uncaught") ? "" : "Uncaught "}${text}\n`);
   }
 
-  #tellFailure(thrown: unknown): unknown {
+  #tellFailure(thrown: unknown, at: number | null = null): unknown {
     const cells = this.#cells;
     this.#outputs.mark({
       kind: "failed",
       origin: cells.origin ?? cells.cell,
-      content: failureOf(thrown, this.#colors),
+      content: { ...failureOf(thrown, this.#colors), at },
     });
     return thrown;
   }
@@ -289,9 +305,11 @@ export class Prelude {
         break;
       case "stop":
         forgetCall();
+        if (this.#cells.cell) this.#programs.interrupt(this.#cells.cell);
         this.#answer(head, { stopped: this.#cells.stop(Number(head.press)) });
         break;
       case "collect":
+        this.#cells.letGo();
         this.#introspection.collectGarbage();
         this.#answer(head, {});
         break;
@@ -300,7 +318,10 @@ export class Prelude {
         break;
       case "names":
         this.#answer(head, {
-          names: await this.#introspection.names(head.expression === null ? null : String(head.expression)),
+          names: await this.#introspection.names(
+            head.expression === null ? null : String(head.expression),
+            head.own === true,
+          ),
         });
         break;
       case "evaluate":

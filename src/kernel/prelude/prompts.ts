@@ -4,7 +4,7 @@
  * Invariant: a question that is stopped throws, and so does nothing with an answer that nobody gave.
  */
 
-import { Interrupted } from "./cells.ts";
+import { Interrupted } from "./waits.ts";
 import { globalObject, Number, Object, Reflect, String } from "../natives.ts";
 
 /** How questions are asked. */

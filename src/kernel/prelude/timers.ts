@@ -5,6 +5,7 @@
  * Invariant: an interval whose call was terminated calls no more, nor does a timer that this call has set.
  */
 
+import process from "node:process";
 import nodeTimers from "node:timers";
 import {
   AbortController,
@@ -94,6 +95,18 @@ function runCall(call: Call, callback: Callback, self: unknown, args: readonly u
 /** Code that runs from now on belongs to no call: a call that was terminated does not say itself that it is over. */
 export function forgetCall(): void {
   running = null;
+}
+
+/**
+ * Replaces `process.nextTick` by what libraries put in its place in browsers, a job: a loop that is terminated in a call of the
+ * runtime's own row leaves that without an end.
+ */
+export function replaceTicks(): void {
+  const native = process.nextTick;
+  replace(process, "nextTick", native, (callback: unknown, ...args: unknown[]) => {
+    if (typeof callback !== "function") return Reflect.apply(native, process, [callback, ...args]);
+    queueMicrotask(() => void Reflect.apply(callback, undefined, args));
+  });
 }
 
 /** Replaces the timers, and those of `node:timers`, which are the same functions. */

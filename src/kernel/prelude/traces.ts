@@ -1,5 +1,5 @@
 /**
- * Names the frames of stack traces after the cells they are in, and leaves those of the kernel itself out.
+ * Names the frames of stack traces after the cells they are in, and leaves those of the kernel itself, and of its widgets, out.
  *
  * Invariant: a frame in a cell reads `attune-cell-N:line:column`, by which the proxy finds the place in what was written;
  * all others read as they did.
@@ -7,12 +7,19 @@
 
 import { decodeURIComponent, Error, Object, URL } from "../natives.ts";
 
-const OWN = new URL("../", import.meta.url);
-/** As an address, and as a path. */
-const OWN_FILES = [OWN.href, ...(OWN.protocol === "file:" ? [decodeURIComponent(OWN.pathname)] : [])];
+/** Of what calls cells: the kernel itself, and the widgets of the library. */
+const OWN = [new URL("../", import.meta.url), new URL("../../jupyter/widgets/", import.meta.url)];
+/** As addresses, and as paths. */
+const OWN_FILES = OWN.flatMap(({ href, protocol, pathname }) =>
+  protocol === "file:" ? [href, decodeURIComponent(pathname)] : [href]
+);
+
+/** Frames of libraries, and of the kernel, must not push those of the cell out. */
+const FRAMES = 40;
 
 /** Prepares the traces of all errors from now on. */
 export function nameFrames(): void {
+  Error.stackTraceLimit = FRAMES;
   Object.defineProperty(Error, "prepareStackTrace", {
     value: prepareStackTrace,
     configurable: true,

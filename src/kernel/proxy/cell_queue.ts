@@ -18,14 +18,23 @@ import { Positions, quote } from "./positions.ts";
 const DEAD = "DeadKernel";
 /** How long what a front end wants to know beside a cell may take. */
 const EXPRESSIONS_MS = 5000;
-/** The beginnings of IPython's commands, and the hints for people who type them. */
-const MAGIC = /^\s*(%|!)/;
-const HINTS: Readonly<Record<string, string>> = {
-  "%":
-    'lines with % are commands of IPython. To measure: import { timed } from "@attune/attention/jupyter"; await timed(() => work())',
-  "!":
-    'lines with ! are commands of IPython. To run a program: await new Deno.Command("ls", { args: ["-l"] }).output()',
-};
+const PROGRAM =
+  'to run a program: new TextDecoder().decode((await new Deno.Command("ls", { args: ["-l"] }).output()).stdout)';
+/** What people type who come from elsewhere, and what there is here in its place. */
+const HINTS: readonly (readonly [typed: RegExp, hint: string])[] = [
+  [/^\s*(!|%)\s*(pip|conda|npm|deno)\b/, 'packages need no installing: import chalk from "npm:chalk"'],
+  [/^\s*(!|%%?(bash|sh|script|system|sx|ls|pwd)\b)/, `lines with ! or % are commands of IPython; ${PROGRAM}`],
+  [
+    /^\s*%/,
+    'lines with % are commands of IPython; to measure: import { timed } from "@attune/attention/jupyter"; await timed(() => work())',
+  ],
+  [
+    /^\s*\?|\?\s*$|^\s*help\(/,
+    "to read about something, press Shift and Tab behind its name",
+  ],
+  [/\brequire\(/, 'modules are imported: import fs from "node:fs"'],
+  [/\b__(dir|file)name\b/, "the notebook's folder is import.meta.dirname"],
+];
 /** Late outputs of so many cells find theirs. */
 const REMEMBERED = 2000;
 
@@ -105,9 +114,11 @@ export class CellQueue {
     const lines = (content.traceback as string[]) ?? [];
     const code = String(cell.request.content.code ?? "");
     // `!ls` is an expression, of a name that nobody has declared.
-    const hint = content.ename === "ReferenceError" && code.trimStart().startsWith("!") ? hintOf(code) : [];
-    const traceback = [...this.#positions.translateTraceback(lines), ...hint];
-    this.#failure = { ...content, evalue: this.#positions.translate(String(content.evalue)), traceback };
+    const hint = content.ename === "ReferenceError" ? hintOf(code) : [];
+    const place = content.at === null ? null : { code, at: Number(content.at), label: `cell ${cell.count}` };
+    const traceback = [...this.#positions.translateTraceback(lines, place), ...hint];
+    const { at: _, ...rest } = content;
+    this.#failure = { ...rest, evalue: this.#positions.translate(String(content.evalue)), traceback };
     this.#tellFailure(cell, this.#failure);
   }
 
@@ -140,6 +151,7 @@ export class CellQueue {
     let reply = await this.#evaluate(cell);
     cell.evaluation.resolve();
     if (reply.ename !== DEAD && !await this.#settle(cell, reply)) await this.#child.revive(cell.stops > 0);
+    await this.#child.written.settle();
     const failure = this.#takenFailure();
     // Code that is terminated while it calls into the runtime catches the termination as null.
     const isStop = cell.stops > 0 && failure?.ename === "null";
@@ -198,7 +210,11 @@ export class CellQueue {
       return reply;
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
-      return { status: "error", execution_count: this.#count, ...errorParts(DEAD, error.message) };
+      return {
+        status: "error",
+        execution_count: this.#count,
+        ...errorParts(DEAD, this.#child.exitWords ?? error.message),
+      };
     }
   }
 
@@ -297,8 +313,8 @@ function saysEnd({ request, parsed }: OwnCell): boolean {
 }
 
 function hintOf(code: string): string[] {
-  const hint = HINTS[MAGIC.exec(code)?.[1] ?? ""];
-  return hint === undefined ? [] : ["", `hint: ${hint}`];
+  const found = HINTS.find(([typed]) => typed.test(code));
+  return found ? ["", `hint: ${found[1]}`] : [];
 }
 
 /** Whether a cell gets a number. */

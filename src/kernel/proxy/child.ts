@@ -14,6 +14,7 @@ import type { JsonObject, Message } from "../protocol/message.ts";
 import { endProcesses } from "../descendants.ts";
 import { EarlyProcess } from "./early_process.ts";
 import { LinkServer } from "./link_server.ts";
+import { Written } from "./written.ts";
 
 /** The kernel to start. */
 export interface ChildOptions extends Pick<PreludeSettings, "packages" | "permissions" | "frontEnd"> {
@@ -30,6 +31,8 @@ export interface ChildOptions extends Pick<PreludeSettings, "packages" | "permis
   readonly onFailure: (content: JsonObject, origin: Origin | null) => void;
   /** Told whether mistakes in types are to be told. */
   readonly onCheckTypes: (isOn: boolean) => void;
+  /** Told of what the process, its workers and what they have started write to its own streams. */
+  readonly onWritten: (name: "stdout" | "stderr", text: string) => Promise<void>;
   /** Told that a message to a comm has been handled. */
   readonly onHandled: (id: number) => void;
 }
@@ -57,12 +60,15 @@ const TICK_MS = 10;
 export class ChildKernel {
   /** Words to the part inside of it. */
   readonly link: LinkServer;
+  /** What it writes to its own streams. */
+  readonly written: Written;
   readonly #settings: Omit<PreludeSettings, "token" | "watchToken" | "connectionFile">;
   readonly #options: ChildOptions;
   readonly #flushes = new Map<number, () => void>();
   #done: { readonly id: number; readonly resolve: () => void } | null = null;
   #doneId = -1;
   #heardAt = 0;
+  #exitCode: number | null = null;
   #process!: KernelProcess;
   #lastFlush = 0;
   #isBeginning = true;
@@ -71,6 +77,7 @@ export class ChildKernel {
   private constructor(options: ChildOptions) {
     this.#options = options;
     this.link = new LinkServer();
+    this.written = new Written(options.onWritten);
     this.#settings = {
       port: this.link.port,
       mark: options.mark,
@@ -91,7 +98,12 @@ export class ChildKernel {
       options.mark,
     );
     try {
-      child.#process = await early.adopt((message) => child.#take(message));
+      child.#process = await early.adopt(
+        (message) => child.#take(message),
+        async (name, text) => {
+          if (child.#hasBegun) await child.written.take(name, text);
+        },
+      );
       await child.#begin();
       return child;
     } catch (error) {
@@ -110,9 +122,16 @@ export class ChildKernel {
     return this.#process.client.info;
   }
 
-  /** Resolves when it has ended, to what it wrote last. */
+  /** Resolves when it has ended, to why, as far as is known. */
   get ended(): Promise<string> {
-    return this.#process.ended;
+    return this.#process.ended.then((words) => this.exitWords ?? `the kernel behind has ended${words}`);
+  }
+
+  /** Says that a cell has ended it; null where none has. */
+  get exitWords(): string | null {
+    return this.#exitCode === null
+      ? null
+      : `Deno.exit(${this.#exitCode}) has ended the kernel; its state is lost`;
   }
 
   /** Runs code; resolves with its reply. What it shows may come later, see `flush`. */
@@ -322,6 +341,7 @@ export class ChildKernel {
       case "checkTypes":
         return this.#options.onCheckTypes(content.isOn === true);
       case "exit":
+        this.#exitCode = Number(content.code);
         // It waits for that: all that it has shown has come.
         this.#process.kill();
     }

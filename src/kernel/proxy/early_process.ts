@@ -15,6 +15,7 @@ export class EarlyProcess {
   readonly #started: Promise<KernelProcess>;
   readonly #early: Message[] = [];
   #take: ((message: Message) => void) | null = null;
+  #takeWritten: KernelOptions["onWritten"];
 
   /** Starts it. */
   constructor(
@@ -26,14 +27,22 @@ export class EarlyProcess {
       ...options,
       colors: true,
       env: { [KERNEL_MARK]: mark },
+      onWritten: (name, text) => this.#takeWritten?.(name, text),
       onMessage: (message) => this.#take ? this.#take(message) : void this.#early.push(message),
     });
     // The one who adopts it hears of a failure.
     this.#started.catch(() => {});
   }
 
-  /** Resolves when it has started; messages are handed to `take` from then on, those that have come first. Once. */
-  async adopt(take: (message: Message) => void): Promise<KernelProcess> {
+  /**
+   * Resolves when it has started; messages are handed to `take` from then on, those that have come first, and what it writes
+   * to its own streams to `takeWritten`. Once.
+   */
+  async adopt(
+    take: (message: Message) => void,
+    takeWritten: NonNullable<KernelOptions["onWritten"]>,
+  ): Promise<KernelProcess> {
+    this.#takeWritten = takeWritten;
     const process = await this.#started;
     for (const message of this.#early.splice(0)) take(message);
     this.#take = take;

@@ -56,11 +56,15 @@ export class Inspection {
       this.#language.hover(text, Math.max(0, end - 1), LANGUAGE_MS),
     ]);
     // The words of the documentation are not said twice.
-    const words = hover !== null && !/^```\w*\n(const|let|var) /.test(hover) && !own.hasWords
-      ? plainOf(hover)
-      : "";
+    const said = hover === null || own.hasWords || VARIABLE.test(hover) ? "" : plainOf(hover);
+    // Of a name that nobody has declared it says that.
+    const words = said === "any" ? "" : said;
+    const type = TYPED.exec(hover ?? "")?.[1];
     // Of what is built in the source says nothing, where something else is known.
-    const parts = words === "" ? own.parts : own.parts.filter((part) => !NATIVE.test(part));
+    const known = words === "" ? own.parts : own.parts.filter((part) => !NATIVE.test(part));
+    const parts = type === undefined || own.hasWords || level === 1
+      ? known
+      : withType(known, expression, type);
     const shown = [...parts, words].filter(Boolean).join("\n\n");
     const data = shown === "" ? {} : { "text/plain": shown };
     return { status: "ok", found: shown !== "", data, metadata: {} };
@@ -71,19 +75,22 @@ export class Inspection {
     const text = String(code ?? "");
     const end = cursorIn(text, cursor);
     const place = toUnits(text, end);
-    const { object, prefix } = completionAt(text, place);
+    const { object, prefix, within } = completionAt(text, place);
     const [answer, suggested] = await Promise.all([
-      this.#child.link.ask({ type: "names", expression: object }, ANSWER_MS),
-      this.#language.complete(text, place, LANGUAGE_MS),
+      within === "literal"
+        ? null
+        : this.#child.link.ask({ type: "names", expression: object, own: within === "key" }, ANSWER_MS),
+      within === "key" ? null : this.#language.complete(asStatement(text, place), place, LANGUAGE_MS),
     ]);
     const names = Array.isArray(answer?.names) ? answer.names.map(String) : [];
-    const matches = mergeMatches(
-      names,
-      suggested ?? [],
-      object !== null,
-      place - prefix.length,
-      text.slice(0, place),
-    );
+    const before = text.slice(0, place), begin = place - prefix.length;
+    const matches = within === "code"
+      ? mergeMatches(names, suggested ?? [], object !== null, begin, before)
+      : within === "key"
+      ? names.filter((name) => name.startsWith(prefix)).map((text) => ({ text, type: "", start: begin }))
+      : (suggested ?? []).filter(({ text, start }) =>
+        start !== -1 && start < place && text.startsWith(before.slice(start))
+      );
     const start = matches[0]?.start ?? place - prefix.length;
     const fitting = matches.filter((match) => match.start === start);
     // The language server names a thing once for each module that has it.
@@ -171,6 +178,9 @@ export class Inspection {
   }
 }
 
+/** What the language server says of a variable, and its type where it is short and says something. */
+const VARIABLE = /^```\w*\n(const|let|var) /,
+  TYPED = /^```\w*\n(?:const|let|var) [^:\n]+: ((?!any\n)[^\n{]{1,160})\n/;
 const NATIVE = /^function \w*\([^)]*\)$/;
 const NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;
 
@@ -194,6 +204,21 @@ function mergeMatches(
   const more = fitting.filter(({ text }) => !known.has(text) && NAME.test(text));
   const rank = ({ text, type }: Suggestion) => text.startsWith("__") ? 2 : isMember && type === "" ? 1 : 0;
   return [...there, ...more].toSorted((a, b) => rank(a) - rank(b) || (a.text < b.text ? -1 : 1));
+}
+
+/** A text in which an `import("…` that is being written is a statement: of that the language server completes the path. */
+function asStatement(text: string, place: number): string {
+  const found = /\bimport\((\s*["'`][^"'`]*)$/.exec(text.slice(0, place));
+  if (!found) return text;
+  const blank = text.slice(0, found.index).replace(/[^\n]/g, " ");
+  return `${blank}import ${found[1].replace("`", '"')}${text.slice(place)}`;
+}
+
+/** A description whose first line says the type that was declared. */
+function withType([first = "", ...rest]: readonly string[], expression: string, type: string): string[] {
+  const [head, ...lines] = first.split("\n"), typed = `${expression}: ${type}`;
+  const value = /^[^=]*: [^=]* = (.*)$/.exec(head)?.[1];
+  return [[value === undefined ? typed : `${typed} = ${value}`, ...lines].join("\n"), ...rest];
 }
 
 /** Markdown without its fences. */

@@ -25,6 +25,14 @@ interface Source {
   map?: SourceMap | null;
 }
 
+/** Where a statement begins that threw. */
+export interface StatementPlace {
+  readonly code: string;
+  readonly at: number;
+  /** The cell, as people know it. */
+  readonly label: string;
+}
+
 /** Knows the cells that ran. */
 export class Positions {
   readonly #sources = new Map<number, Source>();
@@ -46,8 +54,12 @@ export class Positions {
     });
   }
 
-  /** A traceback in which the line that threw is quoted. */
-  translateTraceback(lines: readonly string[]): string[] {
+  /** A traceback in which the line that threw is quoted; the statement where no frame is of a cell. */
+  translateTraceback(lines: readonly string[], statement: StatementPlace | null = null): string[] {
+    if (statement && !lines.some((line) => line.includes("attune-cell-"))) {
+      const { code, label } = statement, place = placeAt(lineTable(code), statement.at);
+      return [...lines, ...quote(code, place), `    at <${label}>:${place.line}:${place.column}`];
+    }
     const at = lines.findIndex((line) => /^\s+at .*attune-cell-\d+:\d+/.test(stripVTControlCharacters(line)));
     const translated = lines.map((line) => this.translate(line));
     const [found] = at === -1 ? [] : lines[at].matchAll(FRAME);

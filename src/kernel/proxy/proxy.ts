@@ -32,7 +32,7 @@ import { stopKernel } from "./stop.ts";
 
 /** The kernel behind the proxy. */
 export type ProxyOptions =
-  & Omit<ChildOptions, "onOutput" | "onFailure" | "onCheckTypes" | "onHandled" | "mark">
+  & Omit<ChildOptions, "onOutput" | "onWritten" | "onFailure" | "onCheckTypes" | "onHandled" | "mark">
   & {
     /** Where the cells are kept from one start to the next; nowhere unless given. */
     readonly historyFile?: string;
@@ -41,7 +41,7 @@ export type ProxyOptions =
   };
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
-const GRACE_MS = 1000;
+const GRACE_MS = 1000, LAST_WORDS_MS = 500;
 /** A cell waits so long for the messages to comms that came before it. */
 const COMMS_MS = 2000;
 
@@ -165,6 +165,10 @@ export class KernelProxy implements AsyncDisposable {
       mark: this.#mark,
       onOutput: (output, origin) => this.#takeOutput(output, origin),
       onFailure: (content) => this.#cells.takeFailure(content),
+      onWritten: async (name, text) => {
+        const request = this.#cells.running?.request ?? this.#cells.lastRequest;
+        await this.#news.tell("stream", { name, text }, request);
+      },
       onCheckTypes: (isOn) => this.#checksTypes = isOn,
       onHandled: (id) => this.#comms.handled(id),
     });
@@ -201,8 +205,11 @@ export class KernelProxy implements AsyncDisposable {
       });
       await asker.send(reply);
     }
-    await this.#news.status("idle", message);
-    if (type === "shutdown_request") await this.#finish(0);
+    const told = this.#news.status("idle", message);
+    if (type !== "shutdown_request") return await told;
+    // Front ends that have much to read yet do not keep a kernel from its end.
+    await endsWithin(told, LAST_WORDS_MS);
+    await this.#finish(0);
   }
 
   /** Answers where no kernel has started. */
@@ -285,6 +292,7 @@ export class KernelProxy implements AsyncDisposable {
   }
 
   #takeOutput({ type, content, metadata, buffers }: KernelOutput, origin: Origin | null): void {
+    if (this.#isEnding) return;
     // The proxy says these itself, at the right time, and errors when all is known of them.
     if (type === "status" || type === "execute_input") return;
     if (type === "error" && origin === null) return;
@@ -361,7 +369,7 @@ export class KernelProxy implements AsyncDisposable {
   async #takeDeath(words: string): Promise<void> {
     if (this.#isEnding) return;
     const parent = this.#cells.running?.request ?? this.#cells.lastRequest;
-    const text = `the kernel behind has ended${words}\n`;
+    const text = `${words}\n`;
     await this.#cells.running?.over;
     await this.#news.tell("stream", { name: "stderr", text }, parent);
     await this.#finish(1);

@@ -166,16 +166,36 @@ Deno.test({
   ...server,
   fn: async () => {
     await using servers = await NatsServers.start({ program: program ?? "" });
-    const [first] = servers.servers;
-    await using session = await natsLog({ servers: servers.addresses, name: "m", auth: app }).open("client");
-    await session.append("a", body);
+    const [first] = servers.servers, log = natsLog({ servers: servers.addresses, name: "m", auth: app });
+    const late = { timeoutMs: 10_000 };
+    // Whatever a session writes first is what it is refused.
+    const writes: readonly ((session: LogSession) => Promise<unknown>)[] = [
+      (session) => session.append("a", body, late),
+      (session) => session.put("key", body, late),
+      (session) => session.put("key", body, { ...late, isVolatile: true }),
+      (session) => session.remove("there", late),
+      (session) => session.putObject("object", body, late),
+      (session) => session.removeObject("kept", late),
+      (session) => session.purge("a", 2, late),
+    ];
+    await using sessions = new AsyncDisposableStack();
+    const opened = await Promise.all(
+      writes.map(async (_, at) => sessions.use(await log.open(at === 0 ? "client" : "host"))),
+    );
+    for (let at = 0; at < 3; at++) await opened[0].append("a", body);
+    await opened[1].put("there", body);
+    await opened[1].putObject("kept", body);
     await first.end();
     const path = `${first.folder}/server.conf`, configuration = await Deno.readTextFile(path);
     await Deno.writeTextFile(path, configuration.replace(", sync_interval: always", ""));
     await first.start();
-    const error = await assertRejects(() => session.append("a", body, { timeoutMs: 10_000 }), LogError);
-    assertEquals(error.reason, "refused");
-    assertStringIncludes(error.message, "sync_interval: always");
+    const errors = await Promise.all(
+      writes.map((write, at) => assertRejects(() => write(opened[at]), LogError)),
+    );
+    for (const error of errors) {
+      assertEquals(error.reason, "refused", error.message);
+      assertStringIncludes(error.message, "sync_interval: always");
+    }
   },
 });
 

@@ -72,7 +72,7 @@ class Scene implements AsyncDisposable {
   async startHost(addresses?: readonly string[]): Promise<void> {
     const one = this.run("host", 0, addresses);
     this.hosts.push(one);
-    assertEquals(await one.next(), "ready");
+    await one.expect("ready");
   }
 
   /** Makes one batch, again until it is acknowledged; the model follows. */

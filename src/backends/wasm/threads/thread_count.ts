@@ -22,5 +22,13 @@ export function isThreadCount(threads: unknown): threads is ThreadCount {
 /** The number of threads that the option stands for here. */
 export function threadsOf(threads: ThreadCount): number {
   if (threads !== "auto") return threads;
-  return Math.min(MOST_BY_ITSELF, globalThis.navigator?.hardwareConcurrency ?? 1);
+  return Math.min(MOST_BY_ITSELF, globalThis.navigator?.hardwareConcurrency ?? processorsOfNode() ?? 1);
+}
+
+/** The number of processors as Node tells it, which has no navigator before version 21. */
+function processorsOfNode(): number | undefined {
+  const { process } = globalThis as {
+    process?: { getBuiltinModule?: (name: string) => { availableParallelism?: () => number } | undefined };
+  };
+  return process?.getBuiltinModule?.("node:os")?.availableParallelism?.();
 }
