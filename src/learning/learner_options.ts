@@ -5,6 +5,7 @@
 import type { RowId } from "../write/row_ids.ts";
 import { describe, InputError } from "../base/errors.ts";
 import type { RowKind } from "../write/newest_rows.ts";
+import { reading } from "../base/lists.ts";
 import { isCount } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { toTop } from "./attention_gradients.ts";
@@ -118,12 +119,14 @@ export function toLearnerConfig(operation: string, options: LearnerOptions<never
 /** A loss with the name that it has now; its methods are the caller's. */
 export function takeLoss(operation: string, loss: Loss): Loss {
   const name = takeNamed(operation, "loss", loss, ["check", "predict", "value", "gradient"]);
+  const smoothness = reading(operation, () => loss.smoothness);
   return {
     name,
     check: (...given) => loss.check(...given),
     predict: (...given) => loss.predict(...given),
     value: (...given) => loss.value(...given),
     gradient: (...given) => loss.gradient(...given),
+    ...(smoothness !== undefined && { smoothness: (count) => smoothness.call(loss, count) }),
   };
 }
 

@@ -6,7 +6,6 @@
  */
 
 import { outputColumns } from "../numerics/head_layout.ts";
-import type { Followed } from "../schedule/edit_pipeline.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import type { AnyEngine } from "./any_engine.ts";
 
@@ -16,6 +15,8 @@ export interface NearOutput {
   readonly bound: number;
   readonly pending: number;
 }
+
+type Followed = ReturnType<EngineCore["follow"]>;
 
 /** The copies of one learner. */
 export class NearOutputs {

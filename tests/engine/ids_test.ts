@@ -430,7 +430,7 @@ Deno.test("ids: typed arrays of bigints name rows wherever ids are listed", asyn
     await learner.predictOne({ ...x, against: BigUint64Array.from(x.against) }),
     await learner.predictOne(x),
   );
-  await assertRejects(() => live.read(BigInt64Array.of(3n)), IdError, "query 3 is not there");
+  await assertRejects(() => live.read(BigInt64Array.of(3n)), IdError, "query 3n is not there");
   const detached = BigInt64Array.of(1n);
   structuredClone(detached, { transfer: [detached.buffer] });
   await assertRejects(() => live.read(detached), InputError, "slots is a view of a detached buffer");

@@ -24,12 +24,12 @@ import {
   HostCertifier,
   MANY_CHANGES,
   MOST_BYTES,
-  type WeightRounding,
 } from "./host_certifier.ts";
 import { KeyJournal } from "./key_journal.ts";
 import type { KeysAt } from "./keys_at.ts";
 import type { StateError } from "./measured_rounding.ts";
 import type { CertifiedTotals } from "./pair_terms.ts";
+import type { WeightRounding } from "./weight_rounding.ts";
 
 /** The rows that are certified. */
 export interface CertifiedRows {
