@@ -67,7 +67,7 @@ export abstract class ForwardingBackend implements Backend {
     return this.inner.bytes();
   }
 
-  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
+  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> | null {
     return this.inner.store(changes, retained, dropped);
   }
 
@@ -75,7 +75,7 @@ export abstract class ForwardingBackend implements Backend {
     return this.inner.forget(dropped);
   }
 
-  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null {
     return this.inner.update(build, patch);
   }
 

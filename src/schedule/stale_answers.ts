@@ -26,8 +26,8 @@ export interface StaleConfig {
   readonly queries: StandingQueries;
   readonly planner: Planner;
   readonly threshold: Threshold;
-  /** Brings query slots up to date in the order of turns. */
-  bringUp(slots: Uint32Array): Promise<void>;
+  /** Brings query slots up to date in the order of turns; null when it is done. */
+  bringUp(slots: Uint32Array): Promise<void> | null;
 }
 
 /** What a stale answer is to hold. */

@@ -302,7 +302,7 @@ export class Certifier {
     const places = slots.length > FEW_CHANGES ? new Map<number, number>() : null;
     if (places) { for (let at = 0; at < since.slots.length; at++) places.set(since.slots[at], at); }
     for (let t = 0; t < slots.length; t++) {
-      const at = places ? places.get(slots[t]) ?? -1 : since.slots.indexOf(slots[t]);
+      const at = places ? places.get(slots[t]) ?? -1 : since.slots.lastIndexOf(slots[t]);
       retained[t] = at < 0 ? NOT_CHANGED : since.retained[at];
     }
     return retained;
