@@ -55,7 +55,7 @@ export type { DeviceFailure } from "./src/base/errors.ts";
 export type { MimeBundle } from "./src/display/mime_bundle.ts";
 export type { JsonValue } from "./src/base/json.ts";
 export type { Edit } from "./src/write/edits.ts";
-export type { RowId, RowIdsInput } from "./src/write/row_ids.ts";
+export type { RowId, RowIdsInput, TypedIds } from "./src/write/row_ids.ts";
 export type { MaskEntry, MaskFunction, MaskInput, MaskMatrix, MaskRow } from "./src/write/mask.ts";
 export type { FlushPolicy } from "./src/schedule/planner.ts";
 export type { LazyThreshold, PendingEdits, PendingLimits } from "./src/schedule/threshold.ts";

@@ -1,6 +1,7 @@
 // Snapshots that somebody changed: with a checksum that fits the change, so that what else is checked is
 // reached.
 
+import type { SavedNumbers } from "../src/base/saved_array.ts";
 import { seal, UNSEALED } from "../src/store/checksum.ts";
 import { decodeTensors, encodeTensors, type TensorFile } from "../src/store/safetensors.ts";
 
@@ -9,7 +10,7 @@ export interface Forgery {
   readonly metadata: Record<string, string>;
   readonly tensors: Record<
     string,
-    { shape: number[]; data: Float64Array | Float32Array | Uint32Array | Uint8Array }
+    { shape: number[]; data: SavedNumbers }
   >;
 }
 

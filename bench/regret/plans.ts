@@ -172,7 +172,7 @@ class PricedBackend extends Wrapped {
     this.prices = new Prices(inner.costs);
   }
 
-  override update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+  override update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null {
     let live = 0;
     for (let slot = 0; slot < 1 << 17 && live < this.keyCount; slot++) if (this.keys.isLive(slot)) live++;
     this.spent += build.length * this.prices.build(live);

@@ -12,6 +12,7 @@
 
 import type { HeadLayout } from "../numerics/head_layout.ts";
 import type { ScoreRule } from "../numerics/score_rule.ts";
+import type { Extents } from "../numerics/storage_bound.ts";
 import type { SavedArrays } from "../base/saved_array.ts";
 import type { Since } from "./since.ts";
 import type { Wanted } from "./wanted.ts";
@@ -164,6 +165,8 @@ export interface BackendConfig {
    * depends on them.
    */
   readonly sizes?: { readonly queryCount: number; readonly keyCount: number };
+  /** Whether rows have positions although the rule does not look at them; false unless given. */
+  readonly hasPositions?: boolean;
   /** The reason for choosing this backend, if there was a choice. */
   readonly reason?: string;
 }
@@ -218,9 +221,10 @@ export interface Backend {
    * Stores a batch, all of it or, if it rejects, nothing of it. The row that slot `changes.keys.slots[t]`
    * held is retained under the id `retained[t]`, which must be free or among `dropped`; with {@link NO_ROW}
    * it is not retained. The retained rows with the ids in `dropped` are wiped first. Changed queries have no
-   * state afterwards, the states of other queries do not change.
+   * state afterwards, the states of other queries do not change. null when it is done; it may throw instead of
+   * rejecting.
    */
-  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void>;
+  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> | null;
   /**
    * Erases the traces of deleted rows, when all states are of the newest epoch: wipes the retained rows with
    * the ids in `dropped`, and then recomputes bounds and measures that depend on rows that are no longer
@@ -229,9 +233,10 @@ export interface Backend {
   forget(dropped: Uint32Array): Promise<void>;
   /**
    * Brings states up to date with the stored rows: those of `build` from scratch, those of `patch` by the
-   * changes since their epochs. If it rejects, the queries that it names may have no state.
+   * changes since their epochs. If it rejects, the queries that it names may have no state. null when it is
+   * done; it may throw instead of rejecting.
    */
-  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void>;
+  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null;
   /** Attention of standing queries by their states as they are. */
   read(cohort: Cohort, wanted: Wanted): Promise<AttentionOutput>;
   /**
@@ -239,6 +244,11 @@ export interface Backend {
    * its state, rounded to float32, and the exact output for the stored rows.
    */
   certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>>;
+  /**
+   * ‖q‖ of each head of standing queries, and how far values may be from one another, for all stored rows. It is
+   * synchronous.
+   */
+  extents(queries: Uint32Array): Extents;
   /** The drift that it follows; null if it follows none. */
   readonly watched: Watched | null;
   /**

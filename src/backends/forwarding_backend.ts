@@ -16,6 +16,7 @@ import type {
 } from "./backend.ts";
 import type { Work } from "./work.ts";
 import type { SavedArrays } from "../base/saved_array.ts";
+import type { Extents } from "../numerics/storage_bound.ts";
 
 /** Passes everything on. */
 export abstract class ForwardingBackend implements Backend {
@@ -66,7 +67,7 @@ export abstract class ForwardingBackend implements Backend {
     return this.inner.bytes();
   }
 
-  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
+  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> | null {
     return this.inner.store(changes, retained, dropped);
   }
 
@@ -74,7 +75,7 @@ export abstract class ForwardingBackend implements Backend {
     return this.inner.forget(dropped);
   }
 
-  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null {
     return this.inner.update(build, patch);
   }
 
@@ -84,6 +85,10 @@ export abstract class ForwardingBackend implements Backend {
 
   certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
     return this.inner.certify(cohort);
+  }
+
+  extents(queries: Uint32Array): Extents {
+    return this.inner.extents(queries);
   }
 
   watch(queries: Uint32Array): Promise<boolean> {

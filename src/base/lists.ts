@@ -59,6 +59,19 @@ export function takeList(operation: string, name: string, input: unknown, expect
   return { length: entries.length, entries, kind };
 }
 
+/** As `takeList`, of ids, which may also lie in a typed array of bigints. */
+export function takeIdList(operation: string, name: string, input: unknown, expected?: string): List {
+  const kind = typedArrayKind(input);
+  if (kind !== "BigInt64Array" && kind !== "BigUint64Array") {
+    return takeList(operation, name, input, expected);
+  }
+  const view = input as BigInt64Array;
+  checkAttached(operation, name, view, expected ?? "an array of ids");
+  const Copy = kind === "BigInt64Array" ? BigInt64Array : BigUint64Array, length = lengthOf(view);
+  const entries = allocate(operation, name, length, () => new Copy(view));
+  return { length, entries, kind };
+}
+
 /** As `takeList` where few of the entries may be wanted: no copy is made, and the entries are still the caller's. */
 export function takeView(operation: string, name: string, input: unknown): List {
   const kind = typedArrayKind(input);
@@ -179,7 +192,11 @@ function checkTypedArray(
   if (kind === null || kind.startsWith("Big")) {
     throw new InputError(operation, `${name} is ${describe(input)}`, expected);
   }
-  const buffer = bufferOf(input as Float64Array);
+  checkAttached(operation, name, input as Float64Array, expected);
+}
+
+function checkAttached(operation: string, name: string, view: ArrayBufferView, expected: string): void {
+  const buffer = bufferOf(view);
   if (isDetached(buffer)) {
     throw new InputError(operation, `${name} is a view of a detached buffer`, expected);
   }

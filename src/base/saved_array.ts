@@ -6,7 +6,7 @@
 import { describe, FormatError } from "./errors.ts";
 
 /** The element types of saved numbers. */
-export type SavedNumbers = Float64Array | Float32Array | Uint32Array | Uint8Array;
+export type SavedNumbers = Float64Array | Float32Array | Uint32Array | Uint16Array | Uint8Array | Int8Array;
 
 /** Numbers in a shape, row-major. */
 export interface SavedArray {
@@ -24,7 +24,10 @@ export const ELEMENT_TYPES = {
   F64: Float64Array,
   F32: Float32Array,
   U32: Uint32Array,
+  /** By their bits. */
+  F16: Uint16Array,
   U8: Uint8Array,
+  I8: Int8Array,
 } as const;
 
 /** Names of element types. */
@@ -34,7 +37,9 @@ export type ElementType = keyof typeof ELEMENT_TYPES;
 export function elementTypeOf(data: SavedNumbers): ElementType {
   if (data instanceof Float64Array) return "F64";
   if (data instanceof Float32Array) return "F32";
-  return data instanceof Uint32Array ? "U32" : "U8";
+  if (data instanceof Uint32Array) return "U32";
+  if (data instanceof Uint16Array) return "F16";
+  return data instanceof Uint8Array ? "U8" : "I8";
 }
 
 /** The numbers named `name`, which must be of this element type and shape; `null` lets a length be any. */

@@ -64,8 +64,17 @@ export function rowColumns(layout: HeadLayout): number {
   return keyColumns(layout) + valueColumns(layout);
 }
 
+/** Refuses the formats of rows that engines take: every replica of a partition must have the rows that the log has. */
+export function refuseStorage(operation: string, options: unknown, name: string): void {
+  if (typeof options !== "object" || options === null || !Object.hasOwn(options, "storage")) return;
+  const expected =
+    "none, since a cluster keeps keys and values as float32; a single or durable engine takes it";
+  throw new InputError(operation, `${name} is given`, expected);
+}
+
 /** Checks a shape. */
 export function toConfig(operation: string, shape: ClusterShape, cluster: string): ClusterConfig {
+  refuseStorage(operation, shape, "create.storage");
   const given = takeOptions(operation, shape, FIELDS, "create field");
   const whole = (name: keyof ClusterShape, value: unknown, most: number): number => {
     if (isCount(value) && value > 0 && value <= most) return value;

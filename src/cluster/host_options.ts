@@ -5,6 +5,7 @@
 import { describe, InputError } from "../base/errors.ts";
 import { isCount, reading, takeList } from "../base/lists.ts";
 import { takeOptions } from "../base/names.ts";
+import { refuseStorage } from "./cluster_config.ts";
 import { checkLogName } from "./log.ts";
 
 /** The options of `host`. */
@@ -39,6 +40,7 @@ const SNAPSHOT_BYTES = 64 << 20, LONGEST_NAME = 64;
 /** Checks the options of a host. */
 export function toHostOptions(operation: string, options: HostOptions): CheckedHostOptions {
   return reading(operation, () => {
+    refuseStorage(operation, options, "storage");
     const { folder, partitions = "any", name, snapshotBytes = SNAPSHOT_BYTES } = takeOptions(
       operation,
       options,

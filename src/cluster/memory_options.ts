@@ -9,7 +9,7 @@ import { toRow, type VectorInput } from "../base/matrix.ts";
 import { takeOptions, takeWord } from "../base/names.ts";
 import { type HeadLayout, keyColumns, valueColumns } from "../numerics/head_layout.ts";
 import type { RowEdit } from "./batch.ts";
-import { type ClusterConfig, type ClusterShape, rowColumns } from "./cluster_config.ts";
+import { type ClusterConfig, type ClusterShape, refuseStorage, rowColumns } from "./cluster_config.ts";
 import { type ClusterToken, NO_TOKEN, toToken } from "./token.ts";
 
 /** An edit of a key with its value, by the caller's own id: 1 to 512 characters of any text. */
@@ -99,6 +99,7 @@ const TIMEOUT_MS = 5000, MAX_UNACKED = 16 << 20;
 
 /** Checks the options of `connect`; the shape is checked apart. */
 export function toConnectOptions(operation: string, options: ConnectOptions) {
+  refuseStorage(operation, options, "storage");
   const { create, timeoutMs, maxUnacked = MAX_UNACKED } = takeOptions(operation, options, [
     "create",
     "timeoutMs",

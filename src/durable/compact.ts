@@ -96,9 +96,9 @@ function checkSaid(operation: string, folder: Folder, image: Image): void {
 }
 
 function toWrite(image: Image): Parameters<typeof writeSnapshot>[2] {
-  const { mask, keys, queries } = image.toSnapshot(), { settings, history } = image;
+  const { mask, keys, errors, queries } = image.toSnapshot(), { settings, history } = image;
   const beside = [image.clients.freeze(), image.besides.freeze()];
-  return { settings, history, mask, keys: rowsOf(keys), queries: rowsOf(queries), beside };
+  return { settings, history, mask, keys: rowsOf(keys), errors, queries: rowsOf(queries), beside };
 }
 
 function rowsOf({ slots, rows, positions }: SlotRows): RowsToWrite {

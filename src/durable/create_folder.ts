@@ -67,6 +67,7 @@ export async function createFolder(folder: Folder, problem: EngineProblem, sync:
     history: { sequence: 0, metadata: undefined, origin: 0 },
     mask: maskOf(problem),
     keys: keysOf(problem, keySlots),
+    errors: problem.errors?.save(keySlots.size) ?? null,
     queries: queriesOf(problem, querySlots),
     beside: [],
   });

@@ -15,6 +15,7 @@
  *               u32 10 u32 slot  f64 position  floats  id    a query with an id is inserted
  *               u32 11 u32 slot  f64 position  floats        all of a key row, which may come to lie elsewhere
  *               u32 12 u32 slot  f64 position  floats        all of a query, likewise
+ *               u32 13 u32 slot  u32 column  f64 delta       an addition to a number of a key row that is rounded by heads
  *     2 said    runs of what a mask function said: u32 0, u32 query slot, u32 key slot · maskHeads + head, floats; or
  *               u32 1, u32 key slot, u32 query slot · maskHeads + head, floats
  *     3 kept    bytes name, bytes content: what somebody keeps beside the rows, a learner's states for example
@@ -24,9 +25,9 @@
  *     6 data    bytes: the caller's metadata, JSON
  *     7 shift   f64 by, f64 from, f64 to: all rows with from ≤ position < to are moved by it; f64, f64: as `next`
  *
- * Resolved: an `addToKey` is the number it gave, an insert has its slot, position and id. `floats` and `bytes` are a count and
- * what it counts, bytes padded to 4; an id is bytes, as JSON (see `row_names.ts`). Version 1 has the kinds 1 to 4, and edits 1 to
- * 8 of them; version 2 the kinds 1 to 6.
+ * Resolved: an `addToKey` is the number it gave where rows are float32, an insert has its slot, position and id. `floats` and `bytes` are a count and
+ * what it counts, bytes padded to 4; floats of keys are as they were given, before they are rounded; an id is bytes, as JSON (see `row_names.ts`). Version 1 has the kinds 1 to 4, and edits 1 to
+ * 8 of them; version 2 the kinds 1 to 6, and edits 1 to 12.
  */
 
 import { CapacityError } from "../base/errors.ts";
@@ -41,6 +42,7 @@ const EDITS = 1, SAID = 2, KEPT = 3, NEXT = 4, MASK = 5, METADATA = 6, SHIFT = 7
 const WRITE_KEY = 1, INSERT_KEY = 2, DELETE_KEY = 3, WRITE_QUERY = 4, INSERT_QUERY = 5, DELETE_QUERY = 6;
 const MOVE_KEY = 7, MOVE_QUERY = 8;
 const INSERT_NAMED_KEY = 9, INSERT_NAMED_QUERY = 10, PUT_KEY = 11, PUT_QUERY = 12;
+const ADD_TO_KEY = 13;
 
 /** Who made a call, and which of its calls it is. */
 export interface ClientCall {
@@ -51,6 +53,8 @@ export interface ClientCall {
 /** Takes what the frames of a record say. Edits return what their row is called. */
 export interface FrameVisitor {
   writeKey(slot: number, column: number, part: Float32Array): RowId;
+  /** Adds to a number of a key row that is rounded by heads. */
+  addToKey(slot: number, column: number, delta: number): RowId;
   insertKey(slot: number, position: number, row: Float32Array, id: RowId | undefined): RowId;
   putKey(slot: number, position: number, row: Float32Array): RowId;
   deleteKey(slot: number): RowId;
@@ -117,12 +121,16 @@ export class FrameWriter {
     out.u32(0);
   }
 
-  /** One edit, which was performed on `layer` just now; `hasIds` says whether its row has an id. */
+  /**
+   * One edit, which was performed on `layer` just now; `hasIds` says whether its row has an id, `isRounded` whether
+   * keys are rounded by heads.
+   */
   edit(
     edit: CheckedEdit,
     { slot, name, isNew }: EditedRow,
     hasIds: boolean,
     { keys, queries }: EditTarget,
+    isRounded = false,
   ): void {
     const out = this.#out;
     this.#count++;
@@ -134,9 +142,10 @@ export class FrameWriter {
         out.u32(edit.column);
         return out.floats(edit.part);
       case "addToKey":
-        out.u32(WRITE_KEY);
+        out.u32(isRounded ? ADD_TO_KEY : WRITE_KEY);
         out.u32(slot);
         out.u32(edit.column);
+        if (isRounded) return out.f64(edit.delta);
         return out.floats(Float32Array.of(keys.element(slot, edit.column)));
       case "insertKey":
       case "upsertKey":
@@ -323,6 +332,8 @@ function visitEdit(reader: ByteReader, visitor: FrameVisitor): RowId {
   switch (code) {
     case WRITE_KEY:
       return visitor.writeKey(slot, reader.u32(), reader.floats());
+    case ADD_TO_KEY:
+      return visitor.addToKey(slot, reader.u32(), reader.f64());
     case INSERT_KEY:
       return visitor.insertKey(slot, reader.f64(), reader.floats(), undefined);
     case INSERT_NAMED_KEY:
@@ -346,7 +357,7 @@ function visitEdit(reader: ByteReader, visitor: FrameVisitor): RowId {
     case MOVE_QUERY:
       return visitor.moveQuery(slot, reader.f64());
     default:
-      throw new Error(`edit is of kind ${code}, expected 1 to ${PUT_QUERY}`);
+      throw new Error(`edit is of kind ${code}, expected 1 to ${ADD_TO_KEY}`);
   }
 }
 

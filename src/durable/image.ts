@@ -12,7 +12,10 @@ import {
   type SavedSettings,
   type Snapshot,
 } from "../store/snapshot.ts";
+import { roundedCopy } from "../numerics/row_storage.ts";
 import type { MaskChange, RowShift } from "../write/edit_journal.ts";
+import { roundedSum } from "../write/rounded_sum.ts";
+import { RowErrors, type SavedErrors } from "../write/row_errors.ts";
 import type { RowId } from "../write/row_ids.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
 import { type Beside, decodeBeside } from "./beside_tensor.ts";
@@ -26,11 +29,16 @@ import { settingsOfSnapshot } from "./settings.ts";
 import { forgetKeyStates, forgetQueryState } from "./kept_states.ts";
 import { SaidBias } from "./said_bias.ts";
 
+const OPERATION = "openDurable";
+const NO_ERRORS: SavedErrors = { keys: new Float32Array(0), values: new Float32Array(0) };
+
 /** Rows, what was said of them, clients, and what is kept beside. */
 export class Image implements FrameVisitor {
   readonly settings: SavedSettings;
   readonly keys: ImageRows;
   readonly queries: ImageRows;
+  /** How far keys are from those that were given; null where all are float32. */
+  readonly errors: RowErrors | null;
   /** null without a mask function. */
   readonly said: SaidBias | null;
   readonly clients: Clients;
@@ -43,7 +51,8 @@ export class Image implements FrameVisitor {
   #edits: number;
 
   constructor(snapshot: Snapshot, pointer: Pick<ReadPointer, "sequence" | "clients" | "kept">) {
-    const { layout, mask, keys, queries, metadata } = snapshot;
+    const { layout, mask, keys, errors, queries, metadata } = snapshot;
+    this.errors = layout.storage ? RowErrors.restore(layout, errors) : null;
     this.settings = settingsOfSnapshot(snapshot);
     this.keys = new ImageRows("key", keyColumns(layout) + valueColumns(layout), keys);
     this.queries = new ImageRows("query", queryColumns(layout), queries);
@@ -64,22 +73,34 @@ export class Image implements FrameVisitor {
   }
 
   writeKey(slot: number, column: number, part: Float32Array): RowId {
-    return this.keys.write(slot, part, column);
+    return this.#keep(part, column, (kept) => this.keys.write(slot, kept, column), slot);
+  }
+
+  addToKey(slot: number, column: number, delta: number): RowId {
+    const { settings: { layout }, errors, keys: rows } = this;
+    if (!errors) throw new Error("a rounded sum, expected rows that are rounded");
+    rows.checkLive(slot);
+    const sum = roundedSum(OPERATION, layout, { rows, errors }, { slot, column, delta });
+    errors.reserve(slot);
+    errors.note(slot, sum.column, sum.given, sum.kept, sum.carried);
+    return rows.write(slot, sum.kept, sum.column);
   }
 
   insertKey(slot: number, position: number, row: Float32Array, id: RowId | undefined): RowId {
-    const name = this.keys.insert(slot, position, row, id);
+    const name = this.#keep(row, 0, (kept) => this.keys.insert(slot, position, kept, id), slot);
     this.said?.resetKey(slot);
     return name;
   }
 
   putKey(slot: number, position: number, row: Float32Array): RowId {
-    return this.keys.put(slot, position, row);
+    return this.#keep(row, 0, (kept) => this.keys.put(slot, position, kept), slot);
   }
 
   deleteKey(slot: number): RowId {
     forgetKeyStates(this.besides, slot);
-    return this.keys.delete(slot);
+    const name = this.keys.delete(slot);
+    this.errors?.clear(slot);
+    return name;
   }
 
   writeQuery(slot: number, row: Float32Array): RowId {
@@ -190,9 +211,27 @@ export class Image implements FrameVisitor {
    */
   toSnapshot(): Snapshot {
     const keys = this.keys.view(), queries = this.queries.view();
+    const errors = this.errors?.save(keys.slots.size) ?? NO_ERRORS;
     const bias = this.said?.copy(liveFlags(keys.slots), liveFlags(queries.slots));
     const mask = bias ? { kind: "function", bias } as const : this.mask;
-    return { ...this.settings, ...this.history, mask, keys, queries, backend: NO_BACKEND, states: {} };
+    return {
+      ...this.settings,
+      ...this.history,
+      mask,
+      keys,
+      errors,
+      queries,
+      backend: NO_BACKEND,
+      states: {},
+    };
+  }
+
+  /** Writes part of a key row, from `column` on, as it is kept, and notes how far that is from what was given. */
+  #keep(given: Float32Array, column: number, write: (kept: Float32Array) => RowId, slot: number): RowId {
+    const kept = roundedCopy(OPERATION, this.settings.layout, given, column), name = write(kept);
+    this.errors?.reserve(slot);
+    this.errors?.note(slot, column, given, kept);
+    return name;
   }
 }
 

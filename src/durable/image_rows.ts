@@ -24,7 +24,7 @@ export class ImageRows {
   }
 
   write(slot: number, part: Float32Array, column: number): RowId {
-    this.#checkLive(slot);
+    this.checkLive(slot);
     if (column + part.length > this.width) {
       throw new Error(`${part.length} numbers from column ${column} on, expected at most ${this.width}`);
     }
@@ -57,7 +57,7 @@ export class ImageRows {
   }
 
   move(slot: number, position: number): RowId {
-    this.#checkLive(slot);
+    this.checkLive(slot);
     this.slots.reach(position);
     this.#positions[slot] = position;
     return this.slots.nameOf(slot);
@@ -76,7 +76,7 @@ export class ImageRows {
   }
 
   delete(slot: number): RowId {
-    this.#checkLive(slot);
+    this.checkLive(slot);
     const name = this.slots.nameOf(slot);
     this.slots.release(slot);
     this.#rows.fill(0, slot * this.width, (slot + 1) * this.width);
@@ -94,7 +94,12 @@ export class ImageRows {
     };
   }
 
-  #checkLive(slot: number): void {
+  /** One number of a live row. */
+  element(slot: number, column: number): number {
+    return this.#rows[slot * this.width + column];
+  }
+
+  checkLive(slot: number): void {
     if (!this.slots.isLive(slot)) {
       throw new Error(`${this.#what} slot ${slot} is edited, expected a live one`);
     }

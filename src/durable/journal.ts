@@ -160,7 +160,8 @@ export class Journal implements EditJournal {
     const isQuery = isOfQuery(edit.kind);
     this.frozen?.keepBefore(isQuery, row.slot);
     if (this.#isShift) return;
-    this.#frames.edit(edit, row, isQuery ? this.#ids.queries : this.#ids.keys, layer);
+    const hasIds = isQuery ? this.#ids.queries : this.#ids.keys;
+    this.#frames.edit(edit, row, hasIds, layer, this.#core !== null && this.#core.rules.errors !== null);
     this.#noteLater(edit.kind, row, isQuery);
     if (this.#call) this.#names.push(row.name);
   }

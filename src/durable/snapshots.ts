@@ -127,11 +127,11 @@ export class Snapshots {
     this.longestStopMs = performance.now() - start;
     try {
       const isStopped = () => this.#isStopped || journal.failure !== null;
-      const { keys, queries } = frozen;
+      const { keys, errors, queries } = frozen;
       const written = await writeSnapshot(
         folder,
         place.sequence,
-        { settings, history, mask, ...(maskNumbers ? { maskNumbers } : {}), keys, queries, beside },
+        { settings, history, mask, ...(maskNumbers ? { maskNumbers } : {}), keys, errors, queries, beside },
         isStopped,
       );
       journal.frozen = null;

@@ -179,6 +179,13 @@ function comparePlace(
       isSameIds(a.slots.ids, b.slots.ids);
     if (!isSame) wrong(`${kind} are not those of the records before it`);
   }
+  const errors = image.errors?.save(rows.keys.slots.size);
+  if (
+    errors && !(isSameNumbers(errors.keys, snapshot.errors.keys) &&
+      isSameNumbers(errors.values, snapshot.errors.values))
+  ) {
+    wrong("errors of keys are not those of the records before it");
+  }
   if (!isSameMask(mask, snapshot.mask)) wrong("mask is not that of the records before it");
   const isSameMetadata = JSON.stringify(history.metadata) === JSON.stringify(snapshot.metadata);
   if (!isSameMetadata) wrong("metadata are not those of the records before it");

@@ -15,9 +15,15 @@ export interface StaleOutput {
   readonly output: Matrix;
   /**
    * For each row of `output`, an upper bound on its Euclidean distance from exact attention as of the edits
-   * made before the call, rounding included.
+   * made before the call, rounding included. With the option `storage` it is the distance from exact attention
+   * of the rows as they were given, before float16 or int8 rounded them.
    */
   readonly bounds: Float64Array<ArrayBuffer>;
+  /**
+   * For each row, the part of its bound that `storage` takes: how far exact attention of the rows that are kept,
+   * which `read` answers, may be from that of the rows that were given. Not there where all are float32.
+   */
+  readonly storageBounds?: Float64Array<ArrayBuffer>;
   /**
    * The number of changed key slots that the oldest row does not include; 0 means that all rows are exact.
    */

@@ -2,18 +2,14 @@
  * Attention computed once, without an engine.
  */
 
-import type { AttentionOutput } from "../backends/backend.ts";
 import { selectBackend } from "../backends/select.ts";
-import { WHOLE } from "../backends/wanted.ts";
-import { NOTHING } from "../backends/since.ts";
 import { fitsFloat32, toFloat32Logs } from "../numerics/attention_state.ts";
 import { outputColumns } from "../numerics/head_layout.ts";
 import { shownMatrix } from "../display/shown_matrix.ts";
 import { InputError } from "../base/errors.ts";
-import { fillBackend } from "./fill_backend.ts";
 import type { Matrix } from "../base/matrix.ts";
 import type { AttentionState } from "./merge_states.ts";
-import { type AttentionOptions, type Problem, toProblem, withRules } from "./options.ts";
+import { type AttentionOptions, toProblem, withRules } from "./options.ts";
 
 /**
  * `softmax(scale · Q Kᵀ) V`, computed once.
@@ -62,6 +58,7 @@ import { type AttentionOptions, type Problem, toProblem, withRules } from "./opt
 export async function attention(options: AttentionOptions): Promise<Matrix> {
   const operation = "attention";
   const problem = await withRules(operation, toProblem(operation, options));
+  const { compute } = await import("./fill_backend.ts");
   const { output } = await compute(operation, problem);
   return shownMatrix(output, [problem.query.shape[0], outputColumns(problem.layout)]);
 }
@@ -103,6 +100,7 @@ export async function attentionState(options: AttentionOptions): Promise<Attenti
   const operation = "attentionState";
   const problem = await withRules(operation, toProblem(operation, options));
   const { backend, query: { shape: [count] }, layout: { heads }, layout } = problem;
+  const { compute } = await import("./fill_backend.ts");
   const { output, logSumExp } = await compute(
     operation,
     backend === "auto" ? { ...problem, factory: selectBackend(operation, "array") } : problem,
@@ -119,15 +117,4 @@ export async function attentionState(options: AttentionOptions): Promise<Attenti
     output: shownMatrix(output, [count, outputColumns(layout)]),
     logSumExp: shownMatrix(toFloat32Logs(logSumExp), [count, heads]),
   };
-}
-
-/** Attention of a checked problem with all of its rules. */
-export async function compute(operation: string, problem: Problem): Promise<AttentionOutput> {
-  const backend = await fillBackend(operation, problem);
-  try {
-    const queries = Uint32Array.from({ length: problem.query.shape[0] }, (_, i) => i);
-    return await backend.read({ queries, since: NOTHING }, WHOLE);
-  } finally {
-    await backend.dispose();
-  }
 }

@@ -12,7 +12,6 @@ import { takeOptions } from "../base/names.ts";
 import { outputColumns } from "../numerics/head_layout.ts";
 import { type Mask, type MaskInput, type MaskMatrix, toMask } from "../write/mask.ts";
 import { toBiases } from "../write/mask_input.ts";
-import { compute } from "./attention.ts";
 import { type AttentionOptions, type Problem, toProblem, withRules } from "./options.ts";
 
 /** Rows of some problems: [batch, heads, tokens, d], or [batch, tokens, heads·d]. */
@@ -82,6 +81,7 @@ export async function attentionBatch(options: BatchOptions): Promise<Batch> {
   const { q, k, v, first, masks } = reading(operation, () => toBatchProblem(operation, options));
   if (first === null) return join([], q.shape, v.shape);
   const problem = await withRules(operation, first);
+  const { compute } = await import("./fill_backend.ts");
   const outputs: Matrix[] = [];
   for (const [item, mask] of masks.entries()) {
     // Rows are joined when it is their turn, and those of all items once.

@@ -528,7 +528,8 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * from the exact one. Changes of keys and values since that update are not included. A query is first
    * brought up to date if its state is older than the last flush at a threshold, if its bound is above
    * `error`, if the query was inserted or changed, or if it has missed so many changes that its state was
-   * dropped.
+   * dropped. With `storage`, `error` is the distance from exact attention of the rows that are kept, and bounds
+   * are larger by `storageBounds`.
    *
    * @param slots Query slots, in the order wanted; all live ones in slot order unless given.
    * @param options `bounds: false` computes no bounds: all are Infinity, unless `lazyThreshold` has an
@@ -560,9 +561,10 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const bounds = this.#core.calls.toSwitch(operation, "bounds", given.bounds);
     const { queries, target } = this.#toAnswer(operation, slots, given.into);
     const answer = await this.#core.peek(operation, queries, { bounds, into: target });
-    const { output, pending, epoch } = answer;
+    const { output, pending, epoch, storage } = answer;
     const shape = [queries.length, outputColumns(this.#layout)] as const;
-    return { output: shownMatrix(output, shape), bounds: answer.bounds, pending, epoch };
+    const ofStorage = storage ? { storageBounds: storage } : {};
+    return { output: shownMatrix(output, shape), bounds: answer.bounds, ...ofStorage, pending, epoch };
   }
 
   /**
@@ -805,7 +807,8 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * written. States of queries, and in a browser the checksum, are made at once.
    *
    * The bytes are a safetensors file with a checksum. For m query slots and n key slots, freed ones included,
-   * it has m·H·(4 d + 8 dv + 105) + 4 n·Hkv·(d + dv) + 8 (m + n) bytes, on `array` m·H·(8 dv + 48) more for
+   * it has m·H·(4 d + 8 dv + 105) + 4 n·Hkv·(d + dv) + 8 (m + n) bytes, where keys or values of float16 and
+   * int8 take 2 and 1 bytes for a number, and 4 or 8 more for a head, on `array` m·H·(8 dv + 48) more for
    * sums in float64 and on `webgpu` m·H·(8 dv + 56), 4 for each freed slot, 4 for each number of a mask
    * (n·m·H of a mask function), ids and metadata as JSON, and some 3,000 more.
    *

@@ -19,17 +19,11 @@ import { describe, DisposedError, InputError, ReentryError } from "../base/error
 import type { JsonValue } from "../base/json.ts";
 import { reading } from "../base/lists.ts";
 import { looksAtPositions } from "../numerics/score_rule.ts";
+import type { LargestErrors } from "../numerics/storage_bound.ts";
 import { EditPipeline, type Followed, type Turn } from "../schedule/edit_pipeline.ts";
 import type { StaleAttentionOutput, StaleWanted } from "../schedule/stale_answers.ts";
 import type { EditJournal, MaskChange, RowShift } from "../write/edit_journal.ts";
-import {
-  type CheckedEdit,
-  type EditTarget,
-  findSlot,
-  performEdit,
-  slotBefore,
-  withSum,
-} from "../write/edits.ts";
+import { type CheckedEdit, type EditTarget, findSlot, performEdit, slotBefore } from "../write/edits.ts";
 import { FrozenMask } from "../write/frozen_rows.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
 import type { RowId } from "../write/row_ids.ts";
@@ -118,7 +112,8 @@ export class EngineCore {
     const querySlots = new SlotTable(problem.queryPositions, problem.queryIds);
     mask?.speakOf(keySlots, querySlots);
     const frame = new PositionFrame(rule);
-    const rules = { layout, rule, mask, threshold, policy, tolerance, keySlots, querySlots, frame };
+    const { errors } = problem;
+    const rules = { layout, rule, mask, threshold, policy, tolerance, keySlots, querySlots, frame, errors };
     return new EngineCore(rules, await fillBackend(operation, problem, seams.wrap), seams);
   }
 
@@ -207,12 +202,16 @@ export class EngineCore {
     return names;
   }
 
+  /** How far kept rows are from those that were given, as of now; null where all are float32. */
+  get #errors(): LargestErrors | null {
+    return this.rules.errors?.largest() ?? null;
+  }
+
   /** Performs edits, which are the moves of `shift` where it is given. */
   #perform(edits: readonly CheckedEdit[], shift: RowShift | null = null): RowId[] {
-    const { keySlots, querySlots } = this.rules, { journal } = this.#seams;
-    const perform = (given: CheckedEdit, layer: EditTarget) => {
-      if (!journal) return performEdit(given, layer, this.rules);
-      const edit = withSum(given, layer.keys, this.rules);
+    const { keySlots, querySlots, errors } = this.rules, { journal } = this.#seams;
+    const perform = (edit: CheckedEdit, layer: EditTarget) => {
+      if (!journal) return performEdit(edit, layer, this.rules);
       const before = slotBefore(edit, this.rules);
       const name = performEdit(edit, layer, this.rules);
       const slot = before ?? slotOfNew(edit, name, this.rules);
@@ -226,7 +225,8 @@ export class EngineCore {
     else journal?.begin(edits[0]?.operation ?? "DynamicAttention.edit");
     let isPerformed = false, names: RowId[];
     try {
-      names = keySlots.atomically(() => querySlots.atomically(performAll));
+      const inSlots = () => keySlots.atomically(() => querySlots.atomically(performAll));
+      names = errors ? errors.atomically(inSlots) : inSlots();
       isPerformed = true;
     } finally {
       journal?.end(isPerformed);
@@ -294,13 +294,19 @@ export class EngineCore {
 
   /** Attention of query slots by states that may lag, with bounds if they are wanted. */
   peek(operation: string, slots: Uint32Array, wanted: StaleWanted): Promise<StaleAttentionOutput> {
-    return this.#kept(this.#pipeline.peek(operation, slots, wanted));
+    return this.#kept(this.#pipeline.peek(operation, slots, wanted, this.#errors));
   }
 
   /** Copies of answers that are kept within an error of exact. */
   follow(): Followed {
-    const { refresh, release } = this.#pipeline.follow();
-    return { refresh: (...question) => this.#kept(refresh(...question)), release };
+    const { refresh, pendingOf, release } = this.#pipeline.follow();
+    return {
+      refresh: (operation, slots, error, places) => {
+        return this.#kept(refresh(operation, slots, error, places, this.#errors));
+      },
+      pendingOf,
+      release,
+    };
   }
 
   /** Exact weights of one head of a query slot. */
@@ -332,10 +338,11 @@ export class EngineCore {
    */
   async save(operation: string): Promise<Uint8Array<ArrayBuffer>> {
     const { keySlots, querySlots } = this.rules;
+    const errors = this.rules.errors?.save(keySlots.size) ?? null;
     const slots = { keys: keySlots.save(), queries: querySlots.save() };
     const { mask } = this.rules, editable = mask?.isEditable ? new FrozenMask(mask.matrices) : null;
     const { origin } = this.rules.frame;
-    const moment = { slots, sequence: this.sequence, metadata: this.metadata, origin, editable };
+    const moment = { slots, errors, sequence: this.sequence, metadata: this.metadata, origin, editable };
     const freeze = async () => (await loadSnapshots()).takeSnapshot(this.rules, moment, this.#backend);
     const encode = async (snapshot: FrozenSnapshot) =>
       (await loadSnapshots()).encodeSnapshot(operation, snapshot);
@@ -384,7 +391,7 @@ export class EngineCore {
       applyMs: queries.applyMs,
       readMs,
       deviceMs: backend.deviceMs,
-      bytes: backend.bytes() + this.#pipeline.bytes,
+      bytes: backend.bytes() + this.#pipeline.bytes + (this.rules.errors?.bytes ?? 0),
     };
   }
 

@@ -14,6 +14,7 @@ import type { EditRules } from "../write/edits.ts";
 import { type Mask, type MaskFunction, maskKeys, toMask } from "../write/mask.ts";
 import type { FlushPolicy } from "../schedule/planner.ts";
 import { PositionFrame } from "../write/position_frame.ts";
+import { RowErrors, type SavedErrors } from "../write/row_errors.ts";
 import { type SlotNumbers, SlotTable } from "../write/slot_table.ts";
 import { type Threshold, toThreshold } from "../schedule/threshold.ts";
 import type { LoadProblem } from "./options.ts";
@@ -34,6 +35,7 @@ export interface EngineRules extends EditRules {
 /** The content of an engine at the call of `save`. */
 export interface SavedMoment extends Pick<Snapshot, "sequence" | "metadata" | "origin"> {
   readonly slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers };
+  readonly errors: SavedErrors | null;
   /** An editable mask; null for another one. */
   readonly editable: FrozenMask | null;
 }
@@ -50,7 +52,7 @@ export interface FrozenSnapshot extends SnapshotToWrite {
  */
 export async function takeSnapshot(
   { layout, rule, mask, threshold, policy, tolerance }: EngineRules,
-  { slots, sequence, metadata, origin, editable }: SavedMoment,
+  { slots, errors, sequence, metadata, origin, editable }: SavedMoment,
   backend: Backend,
 ): Promise<FrozenSnapshot> {
   const keyWidth = keyColumns(layout) + valueColumns(layout);
@@ -65,6 +67,7 @@ export async function takeSnapshot(
     mask: mask && toSavedMask(mask),
     ...(maskNumbers ? { maskNumbers } : {}),
     keys,
+    errors,
     queries,
     states: { backend: name, arrays },
   };
@@ -108,6 +111,7 @@ export async function restoreSnapshot(
     keySlots: SlotTable.restore(keys.slots),
     querySlots: SlotTable.restore(queries.slots),
     frame: new PositionFrame(rule, snapshot.origin),
+    errors: layout.storage ? RowErrors.restore(layout, snapshot.errors) : null,
   };
   mask?.speakOf(rules.keySlots, rules.querySlots);
   const sizes = { queryCount: queries.slots.size, keyCount: keys.slots.size };

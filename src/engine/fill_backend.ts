@@ -2,8 +2,9 @@
  * Makes a backend that holds the rows of a checked problem, for `attention` and for engines.
  */
 
-import type { Backend, BackendConfig, BackendFactory } from "../backends/backend.ts";
-import { NO_ROW } from "../backends/since.ts";
+import type { AttentionOutput, Backend, BackendConfig, BackendFactory } from "../backends/backend.ts";
+import { NO_ROW, NOTHING } from "../backends/since.ts";
+import { WHOLE } from "../backends/wanted.ts";
 import { CapacityError } from "../base/errors.ts";
 import type { Entries } from "../write/edit_log.ts";
 import { maskKeys, maskQueries } from "../write/mask.ts";
@@ -85,4 +86,15 @@ function insertedRows(rows: Float32Array, positions: Float64Array): Entries {
     rows,
     positions,
   };
+}
+
+/** Attention of a checked problem with all of its rules. */
+export async function compute(operation: string, problem: Problem): Promise<AttentionOutput> {
+  const backend = await fillBackend(operation, problem);
+  try {
+    const queries = Uint32Array.from({ length: problem.query.shape[0] }, (_, i) => i);
+    return await backend.read({ queries, since: NOTHING }, WHOLE);
+  } finally {
+    await backend.dispose();
+  }
 }

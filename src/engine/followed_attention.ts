@@ -12,7 +12,10 @@ import type { RowId } from "../write/row_ids.ts";
 
 /** The options of `DynamicAttention.follow`. */
 export interface FollowOptions {
-  /** The largest Euclidean distance of a row from the exact one; 0, for exact rows, unless given. */
+  /**
+   * The largest Euclidean distance of a row from the exact one, which `read` answers; 0, for exact rows, unless
+   * given.
+   */
   readonly error?: number;
   /** The array for the rows, with slots · H·dv numbers; a new one unless given. */
   readonly into?: Float32Array<ArrayBuffer>;
@@ -34,7 +37,8 @@ export class FollowedAttention {
   readonly data: Float32Array<ArrayBuffer>;
   /**
    * For each row, a bound on its Euclidean distance from exact attention as of the last `refresh`, rounding
-   * included; Infinity before the first.
+   * included; Infinity before the first. With the option `storage` of the engine it is the distance from exact
+   * attention of the rows as they were given, and so may be above `error`.
    */
   readonly bounds: Float64Array<ArrayBuffer>;
   /** The query slot of each row. */

@@ -11,6 +11,7 @@ import type { HeadLayout } from "../numerics/head_layout.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
 import { type AnyMaskInput, type Mask, toMask } from "../write/mask.ts";
 import { toMatrices } from "../write/mask_input.ts";
+import type { RowErrors } from "../write/row_errors.ts";
 import { RowIds } from "../write/row_ids.ts";
 import { type FlushPolicy, toFlushPolicy } from "../schedule/planner.ts";
 import { type Threshold, toThreshold } from "../schedule/threshold.ts";
@@ -43,6 +44,8 @@ export interface Problem {
   readonly queryPositions: Float64Array;
   readonly keyPositions: Float64Array;
   readonly layout: HeadLayout;
+  /** How far kept rows are from those that were given; null where all are float32. */
+  readonly errors: RowErrors | null;
   readonly rule: ScoreRule;
   /** Rules that are read and not checked yet; null where there are none. */
   readonly extras: RuleExtras | null;
@@ -175,6 +178,7 @@ function toCheckedProblem(
     keyPositions: matter ? keyPositions : keyPositions.fill(0),
     layout,
     rule,
+    errors: null,
     extras,
     mask: toMask(operation, options.mask, layout.heads, query.shape[0], key.shape[0], editableMask),
     tolerance,

@@ -10,7 +10,7 @@ import type { MaskChange } from "../write/edit_journal.ts";
 import { type EditRules, findSlot } from "../write/edits.ts";
 import { isId, type RowId } from "../write/row_ids.ts";
 import type { SlotTable } from "../write/slot_table.ts";
-import { isCount, isShared, lengthOf, takeList, typedArrayKind } from "../base/lists.ts";
+import { isCount, isShared, lengthOf, takeIdList, takeList, typedArrayKind } from "../base/lists.ts";
 import { type MatrixInput, toMatrix } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { checkPlaces } from "../write/places.ts";
@@ -29,7 +29,8 @@ function takeNames(
   slots: SlotTable,
 ): RowId[] {
   const expected = slots.ids ? "an array of ids" : undefined;
-  const { length, entries } = takeList(operation, name, input, expected);
+  const take = slots.ids ? takeIdList : takeList;
+  const { length, entries } = take(operation, name, input, expected);
   const names: RowId[] = [];
   for (let at = 0; at < length; at++) {
     const entry = entries[at] as RowId;

@@ -131,7 +131,7 @@ export function addRules<P extends Ruled>(operation: string, problem: P, extras:
   }
   return {
     ...problem,
-    layout: addStorage(operation, problem, extras.storage, rotary !== null),
+    ...addStorage(operation, problem, extras.storage, rotary !== null),
     rule,
     extras: null,
   };
@@ -232,7 +232,11 @@ function toDistanceBias(
   if (distanceBias !== undefined) return toTable(operation, distanceBias, heads);
   if (alibi === false) return null;
   if (alibi === true) return { kind: "slopes", slopes: alibiSlopes(heads) };
-  const slopes = toFiniteNumbers(operation, "alibi", takeList(operation, "alibi", alibi));
+  const slopes = toFiniteNumbers(
+    operation,
+    "alibi",
+    takeList(operation, "alibi", alibi, "true, or an array of slopes"),
+  );
   if (slopes.length !== heads) {
     throw new InputError(operation, `alibi has ${slopes.length} slopes`, `${heads} (one per head), or true`);
   }
@@ -244,6 +248,10 @@ function toDistanceBias(
 }
 
 function toTable(operation: string, input: unknown, heads: number): DistanceBias {
+  if (typeof input !== "object" || input === null || Array.isArray(input)) {
+    const expected = "{ from, values }, or { from, to, bias } with bias a function of the distance";
+    throw new InputError(operation, `distanceBias is ${describe(input)}`, expected);
+  }
   const given = takeOptions(
     operation,
     input as { from: unknown; to?: unknown; values?: unknown; bias?: unknown },

@@ -7,10 +7,18 @@ import type { Matrix } from "../base/matrix.ts";
 import { takeOptions, takeWord } from "../base/names.ts";
 import { type HeadLayout, keyColumns } from "../numerics/head_layout.ts";
 import type { RowFormat, RowStorage } from "../numerics/row_format.ts";
-import { roundRows, ROW_FORMATS } from "../numerics/row_storage.ts";
+import { roundRow, ROW_FORMATS } from "../numerics/row_storage.ts";
+import { RowErrors } from "../write/row_errors.ts";
 
 /** The format of keys and values, or of each. */
 export type StorageInput = RowFormat | { readonly keys?: RowFormat; readonly values?: RowFormat };
+
+/** A layout, and how far the rows that a problem begins with are from those that were given. */
+export interface Stored {
+  readonly layout: HeadLayout;
+  /** null where all rows are float32. */
+  readonly errors: RowErrors | null;
+}
 
 /** Adds the formats to a layout, if some are not float32, and rounds the rows that a problem begins with. */
 export function addStorage(
@@ -18,13 +26,32 @@ export function addStorage(
   { layout, key, value }: { readonly layout: HeadLayout; readonly key: Matrix; readonly value: Matrix },
   input: StorageInput | undefined,
   isTurned: boolean,
-): HeadLayout {
+): Stored {
   const storage = toStorage(operation, input, isTurned);
-  if (storage === null) return layout;
+  if (storage === null) return { layout, errors: null };
   const packed = { ...layout, storage };
-  roundRows(operation, packed, key.data, key.shape[1], 0);
-  roundRows(operation, packed, value.data, value.shape[1], keyColumns(layout));
-  return packed;
+  const errors = new RowErrors(packed), count = key.shape[0];
+  if (count > 0) errors.reserve(count - 1);
+  roundRows(operation, packed, key, 0, errors);
+  roundRows(operation, packed, value, keyColumns(layout), errors);
+  return { layout: packed, errors };
+}
+
+/** Rounds all keys or all values; `column` is where they begin in a row. */
+function roundRows(
+  operation: string,
+  layout: HeadLayout,
+  { data, shape: [count, width] }: Matrix,
+  column: number,
+  errors: RowErrors,
+): void {
+  const given = new Float32Array(width);
+  for (let slot = 0; slot < count; slot++) {
+    const row = data.subarray(slot * width, (slot + 1) * width);
+    given.set(row);
+    roundRow(operation, layout, row, column);
+    errors.note(slot, column, given, row);
+  }
 }
 
 /** null where all rows are float32. */

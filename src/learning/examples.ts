@@ -3,13 +3,13 @@
  */
 
 import type { PassingQueries } from "../backends/backend.ts";
-import { type HeadLayout, keyHeadOf, outputColumns } from "../numerics/head_layout.ts";
+import { type HeadLayout, keyHeadOf, outputColumns, queryColumns } from "../numerics/head_layout.ts";
 import { describe, InputError } from "../base/errors.ts";
 import { checkColumn } from "../write/edit_checks.ts";
 import { type EditRules, findSlot } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
-import { reading, takeList } from "../base/lists.ts";
-import { checkArray, type RowInput } from "../base/matrix.ts";
+import { reading, takeIdList, takeList } from "../base/lists.ts";
+import { checkArray, toRow, type VectorInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { toPassing } from "../engine/question_options.ts";
 import type { GradientRows } from "./gradient_rows.ts";
@@ -36,8 +36,8 @@ export interface StandingExample<KeyId extends RowId = number, QueryId extends R
 
 /** An example of a passing query, of which the engine keeps nothing. */
 export interface PassingExample<KeyId extends RowId = number> extends ExampleScores<KeyId> {
-  /** H·d numbers. */
-  readonly row: RowInput;
+  /** H·d numbers, or those that are not 0 with their columns. */
+  readonly row: VectorInput;
   /** The position of the query, as `attend` takes it. */
   readonly position?: number;
 }
@@ -224,7 +224,8 @@ function toExampleRows(operation: string, x: AnyExample, rules: EditRules): Grad
   }
   const { position } = x;
   const positions = position === undefined ? undefined : [position];
-  const queries: PassingQueries = toPassing(operation, [x.row], positions, rules);
+  const row = toRow(operation, "row", x.row, queryColumns(rules.layout), "heads × headDim");
+  const queries: PassingQueries = toPassing(operation, [row], positions, rules);
   return { kind: "passing", queries };
 }
 
@@ -235,9 +236,10 @@ function toList<Name extends RowId>(
   check: (entry: Name) => number,
 ): Uint32Array<ArrayBuffer> {
   if (typeof input !== "object") return Uint32Array.of(check(input as Name));
-  checkArray(operation, name, input);
-  if (input.length === 0) throw new InputError(operation, `${name} is empty`, "at least one");
-  return Uint32Array.from(Array.from(input as ArrayLike<Name>, check));
+  const { length, entries } = takeIdList(operation, name, input);
+  if (length === 0) throw new InputError(operation, `${name} is empty`, "at least one");
+  // Reading an entry may run the caller's code, so all are read before the first is looked up.
+  return Uint32Array.from(Array.from({ length }, (_, at) => entries[at] as Name).map(check));
 }
 
 /** How much an example counts; 1 unless given. */

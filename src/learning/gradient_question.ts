@@ -22,15 +22,17 @@ import { InputError } from "../base/errors.ts";
 /**
  * Computes the answer to a question as of the call. `rows` must be live.
  *
+ * @param near An output that takes the place of the exact one; with the heaviest keys of standing queries only.
  * @throws {InputError} When a derivative leaves the range of float64.
  */
 export function askGradients(
   operation: string,
   live: AnyEngine,
   question: GradientQuestion,
+  near: Promise<Float64Array> | null = null,
 ): Promise<GradientAnswer> {
   const inside = EngineCore.of(operation, live);
-  const { rows, top } = question;
+  const { rows } = question;
   const { keySlots, querySlots } = inside.rules;
   const asOfNow = {
     slots: keySlots.liveSlots(),
@@ -38,7 +40,7 @@ export function askGradients(
     querySize: querySlots.size,
   };
   const standing = rows.kind === "standing" ? rows.slots : NO_ROWS;
-  const isSparse = rows.kind === "standing" && top < asOfNow.slots.length;
+  const isSparse = isOfHeaviest(inside.rules, question);
   return inside.ask(operation, standing, async ({ backend, read }) => {
     let largest = 0;
     const watched: GradientQuestion = {
@@ -55,13 +57,21 @@ export function askGradients(
         backend,
         watched,
         asOfNow,
-        Float64Array.from((await read()).output),
+        near ? await near : Float64Array.from((await read()).output),
       )
       : answerFromAll(operation, inside.rules, backend, watched, asOfNow);
     // The comparison is negated so that it holds for NaN.
     if (!(largest < SAFE_GRADIENT)) checkFinite(operation, answer, rows, inside.rules.layout);
     return answer;
   });
+}
+
+/** Whether a question is answered from the heaviest keys alone. */
+export function isOfHeaviest(
+  { keySlots }: EngineCore["rules"],
+  { rows, top }: Pick<GradientQuestion, "rows" | "top">,
+): boolean {
+  return rows.kind === "standing" && top < keySlots.count;
 }
 
 /**

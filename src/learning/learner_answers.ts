@@ -12,9 +12,19 @@ export interface StalePrediction {
   readonly pending: number;
 }
 
+/** How far a step of a learner with an `error` may be from that of exact outputs. */
+export interface StepBounds {
+  /** For each score: a bound on its distance from exact. */
+  readonly scores: Float64Array<ArrayBuffer>;
+  /** A bound on the distance of the loss from that of exact scores; Infinity if the loss has no `smoothness`. */
+  readonly loss: number;
+  /** A bound on ‖∂L/∂score − that of exact scores‖₂, likewise. */
+  readonly gradient: number;
+}
+
 /** A step that was made. */
 export interface LearnedStep {
-  /** The exact prediction before the step. */
+  /** The prediction before the step, exact unless there are `bounds`. */
   readonly prediction: Float64Array<ArrayBuffer>;
   /** L before the step; Infinity if it is beyond float64, such as the square of an error of 10¹⁵⁵. */
   readonly loss: number;
@@ -26,11 +36,13 @@ export interface LearnedStep {
    * ∂L/∂q of the query, H·d numbers, for callers that compute passing queries from parameters of their own.
    */
   readonly queryGradient: Float64Array<ArrayBuffer>;
+  /** Of a step by an output that may be stale; not there where it was exact. */
+  readonly bounds?: StepBounds;
 }
 
 /** A step that was made of several examples. */
 export interface LearnedBatch {
-  /** The exact predictions before the step, one for each example. */
+  /** The predictions before the step, one for each example, exact where there are no `bounds`. */
   readonly predictions: readonly Float64Array<ArrayBuffer>[];
   /** The weighted mean of the losses before the step. */
   readonly loss: number;
@@ -40,6 +52,8 @@ export interface LearnedBatch {
   readonly leftOut: number;
   /** ∂L/∂q of each example's own loss times its share of the weight, H·d numbers. */
   readonly queryGradients: readonly Float64Array<ArrayBuffer>[];
+  /** For each example, as of a {@link LearnedStep}; null where it was exact. Not there without the option `error`. */
+  readonly bounds?: readonly (StepBounds | null)[];
 }
 
 /** Counts of a learner. */

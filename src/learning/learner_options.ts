@@ -5,6 +5,7 @@
 import type { RowId } from "../write/row_ids.ts";
 import { describe, InputError } from "../base/errors.ts";
 import type { RowKind } from "../write/newest_rows.ts";
+import { reading } from "../base/lists.ts";
 import { isCount } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { toTop } from "./attention_gradients.ts";
@@ -45,6 +46,13 @@ export interface LearnerOptions<KeyId extends RowId = number, QueryId extends Ro
    * staleness the engine's `lazyThreshold` limits. Learning is always exact.
    */
   readonly reads?: "exact" | "stale";
+  /**
+   * How far, as a Euclidean distance, the output of a standing query may be from exact by which it predicts and
+   * learns; 0, for exact ones, unless given. Outputs are then copies that the engine keeps by drift, as
+   * `DynamicAttention.follow` does. Steps tell bounds; with `top` they also save what bringing the query up to date
+   * takes, without it they are computed from all keys and exact. It goes with `reads: "exact"` alone.
+   */
+  readonly error?: number;
   /** The seed of {@link OnlineLearner.random}; 0 unless given. */
   readonly seed?: number;
 }
@@ -58,17 +66,19 @@ export interface LearnerConfig {
   readonly rowRate: (kind: RowKind, slot: RowId) => number;
   readonly top: number;
   readonly reads: "exact" | "stale";
+  /** 0 for exact outputs. */
+  readonly error: number;
   readonly seed: number;
 }
 
 export const LEARNER_OPTIONS: readonly (keyof LearnerOptions)[] = [
-  ...["loss", "optimizer", "rate", "rates", "rowRate", "top", "reads", "seed"] as const,
+  ...["loss", "optimizer", "rate", "rates", "rowRate", "top", "reads", "error", "seed"] as const,
 ];
 
 /** Checks the options of a learner, whose names have been checked already. */
 export function toLearnerConfig(operation: string, options: LearnerOptions<never, never>): LearnerConfig {
-  const { loss = squaredLoss(), optimizer = sgd(), rate = 0.01, rates = {}, reads = "exact", seed = 0 } =
-    options;
+  const { loss = squaredLoss(), optimizer = sgd(), rate = 0.01, rates = {}, reads = "exact" } = options;
+  const { error = 0, seed = 0 } = options;
   // The types see to it that the function takes what the engine's rows are called.
   const rowRate = (options.rowRate ?? (() => 1)) as LearnerConfig["rowRate"];
   const ownRates = takeOptions(`${operation}.rates`, rates, ["keys", "values", "queries"]);
@@ -77,6 +87,13 @@ export function toLearnerConfig(operation: string, options: LearnerOptions<never
   }
   if (reads !== "exact" && reads !== "stale") {
     throw new InputError(operation, `reads is ${describe(reads)}`, '"exact" or "stale"');
+  }
+  if (typeof error !== "number" || !(error >= 0 && error < Infinity)) {
+    throw new InputError(operation, `error is ${describe(error)}`, "a finite number ≥ 0");
+  }
+  if (error > 0 && reads === "stale") {
+    const expected = '0, or reads: "exact"; lazyThreshold of the engine limits stale reads';
+    throw new InputError(operation, `error is ${error} with reads: "stale"`, expected);
   }
   if (!isCount(seed) || seed >= 2 ** 32) {
     throw new InputError(operation, `seed is ${describe(seed)}`, "an integer from 0 to 2³² − 1");
@@ -94,6 +111,7 @@ export function toLearnerConfig(operation: string, options: LearnerOptions<never
     rowRate,
     top: toTop(operation, options.top),
     reads,
+    error,
     seed,
   };
 }
@@ -101,12 +119,14 @@ export function toLearnerConfig(operation: string, options: LearnerOptions<never
 /** A loss with the name that it has now; its methods are the caller's. */
 export function takeLoss(operation: string, loss: Loss): Loss {
   const name = takeNamed(operation, "loss", loss, ["check", "predict", "value", "gradient"]);
+  const smoothness = reading(operation, () => loss.smoothness);
   return {
     name,
     check: (...given) => loss.check(...given),
     predict: (...given) => loss.predict(...given),
     value: (...given) => loss.value(...given),
     gradient: (...given) => loss.gradient(...given),
+    ...(smoothness !== undefined && { smoothness: (count) => smoothness.call(loss, count) }),
   };
 }
 

@@ -56,6 +56,15 @@ export function judge(operation: string, loss: Loss, scores: Float64Array, targe
   return { prediction, value, byScore };
 }
 
+/** M with ‖∇L(a) − ∇L(b)‖ ≤ M·‖a − b‖; Infinity where the loss says none. */
+export function smoothnessOf(operation: string, loss: Loss, scoreCount: number): number {
+  if (loss.smoothness === undefined) return Infinity;
+  const what = `the smoothness of loss ${loss.name}`, expected = "a number ≥ 0";
+  const given = callGiven(operation, () => what, expected, () => loss.smoothness?.(scoreCount));
+  if (typeof given === "number" && given >= 0) return given;
+  throw new InputError(operation, `${what} is ${describe(given)}`, expected);
+}
+
 /** A copy of a loss's result: `count` numbers, none of which is `bad`. */
 function toNumbers(
   operation: string,

@@ -27,6 +27,11 @@ export interface Loss {
   value(scores: Float64Array, targets: Float64Array): number;
   /** ∂L/∂score, K finite numbers. */
   gradient(scores: Float64Array, targets: Float64Array): Float64Array<ArrayBuffer>;
+  /**
+   * A number M ≥ 0 with ‖∇L(a) − ∇L(b)‖ ≤ M·‖a − b‖ for any K scores a and b and any targets, by which a learner
+   * with the option `error` tells how far a loss and its derivative may be off; Infinity unless given.
+   */
+  smoothness?(scoreCount: number): number;
 }
 
 /**
@@ -54,6 +59,7 @@ export function squaredLoss(): Loss {
         return error / 2 * error;
       }),
     gradient: (scores, targets) => Float64Array.from(scores, (score, at) => score - targets[at]),
+    smoothness: () => 1,
   };
 }
 
@@ -78,6 +84,7 @@ export function huberLoss(delta: number): Loss {
         return inside * (error - inside / 2);
       }),
     gradient: (scores, targets) => Float64Array.from(scores, (score, at) => clipped(score - targets[at])),
+    smoothness: () => 1,
   };
 }
 
@@ -107,6 +114,7 @@ export function logisticLoss(): Loss {
       Float64Array.from(scores, (score, at) => {
         return (1 - targets[at]) * sigmoid(score) - targets[at] * sigmoid(-score);
       }),
+    smoothness: () => 1 / 4,
   };
 }
 
@@ -141,6 +149,8 @@ export function rankingLoss(): Loss {
       gradient[preferred] = -gradient.reduce((sum, x) => sum + x, 0);
       return gradient;
     },
+    // The second derivative is a sum of at most ¼ (e_j − e_y)(e_j − e_y)ᵀ over j ≠ y, whose largest eigenvalue is K / 4.
+    smoothness: (scoreCount) => scoreCount / 4,
   };
 }
 

@@ -43,7 +43,13 @@ export type {
   StandingExample,
   Target,
 } from "./examples.ts";
-export type { LearnedBatch, LearnedStep, LearnerStats, StalePrediction } from "./learner_answers.ts";
+export type {
+  LearnedBatch,
+  LearnedStep,
+  LearnerStats,
+  StalePrediction,
+  StepBounds,
+} from "./learner_answers.ts";
 export type { LearnerOptions, PartRates } from "./learner_options.ts";
 export { huberLoss, logisticLoss, type Loss, rankingLoss, sigmoid, squaredLoss } from "./losses.ts";
 export {

@@ -50,10 +50,11 @@ import {
 } from "./learner_step.ts";
 import { checkTargets, predictionOf } from "./loss_calls.ts";
 import { NamedRows, NotedKeys } from "./named_rows.ts";
+import { NearOutputs } from "./near_outputs.ts";
 import { stateLengthOf } from "./optimizers.ts";
 import { SeededRandom } from "./random.ts";
 import { RowStates } from "./row_states.ts";
-import { peekScores, readScores } from "./score_reads.ts";
+import { peekScores, readScores, staleScoresOf } from "./score_reads.ts";
 
 /**
  * A learner whose states somebody keeps, which goes on with what was `saved`; set by the class, which alone
@@ -81,7 +82,7 @@ export interface LearnerLoadOptions<KeyId extends RowId = number, QueryId extend
  * all or none.
  *
  * - **Exactness.** `learnOne` uses the engine as of its turn, and so do predictions unless `reads` is
- *   "stale".
+ *   "stale". With `error` both may be by outputs that are stale within it, and steps tell bounds.
  * - **Order.** Calls are queued; each includes the steps of those before it. Other edits of the engine are
  *   allowed at any time: a step is added to the newest row, and a row that was deleted meanwhile does not
  *   learn. A queued call is about the rows that it named at the call, and is refused if one of them has been
@@ -127,6 +128,8 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
   #staleReads = 0;
   #tail: Promise<unknown> = Promise.resolve();
   #keeper: LearnerKeeper | null = null;
+  /** null where outputs are exact. */
+  readonly #near: NearOutputs | null;
 
   /**
    * Makes a learner on an engine, which the caller disposes.
@@ -139,6 +142,8 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     this.live = live;
     this.#config = toLearnerConfig(operation, takeOptions(operation, options, LEARNER_OPTIONS));
     this.#states = statesFor(operation, this.#config, rules);
+    const { error } = this.#config;
+    this.#near = error > 0 ? new NearOutputs(live, error) : null;
     this.random = new SeededRandom(this.#config.seed);
   }
 
@@ -189,7 +194,8 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
 
   async #predict(operation: string, asked: CheckedExample): Promise<Float64Array<ArrayBuffer>> {
     return await this.#inTurn(operation, asked, async (example) => {
-      if (this.#config.reads === "stale" && example.rows.kind === "standing") {
+      const isStale = this.#near !== null || this.#config.reads === "stale";
+      if (isStale && example.rows.kind === "standing") {
         const { prediction } = await this.#peek(operation, example, example.rows.slots, false);
         return prediction;
       }
@@ -313,6 +319,7 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
         rowsStepped: plan.rowCount,
         leftOut: judged.reduce((most, { leftOut }) => Math.max(most, leftOut), 0),
         queryGradients: judged.map(({ queryGradient }) => queryGradient),
+        ...(this.#near ? { bounds: judged.map(({ bounds }) => bounds) } : {}),
       };
     });
   }
@@ -382,6 +389,14 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     });
   }
 
+  /**
+   * Lets go of what a learner with an `error` holds in the engine: copies of outputs, and that drift is followed for
+   * them. A later call makes them anew. Disposing the engine does the same.
+   */
+  release(): void {
+    this.#near?.release();
+  }
+
   /** Counts so far. */
   stats(): LearnerStats {
     const { key, value, query } = this.#states;
@@ -437,6 +452,8 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     const named = new NamedRows(operation, slots, EngineCore.of(operation, this.live).rules);
     await this.#queue(async () => {
       named.check(operation, EngineCore.of(operation, this.live).rules);
+      // Copies of outputs are traces, too.
+      this.#near?.release();
       forget();
       await this.#keeper?.kept();
     });
@@ -476,10 +493,19 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     slots: Uint32Array,
     certified: boolean,
   ): Promise<StalePrediction> {
-    const { scores, bounds, pending } = await peekScores(operation, this.live, example, slots, certified);
+    const { scores, bounds, pending } = this.#near
+      ? await this.#nearScores(operation, this.#near, example, slots[0])
+      : await peekScores(operation, this.live, example, slots, certified);
     const prediction = predictionOf(operation, this.#config.loss, scores);
     this.#staleReads++;
     return { prediction, bounds, pending };
+  }
+
+  /** Scores by the copy of a standing query. */
+  async #nearScores(operation: string, near: NearOutputs, example: CheckedExample, slot: number) {
+    const answer = near.output(operation, slot), toScores = staleScoresOf(operation, this.live, example);
+    const { output, bound, pending } = await answer;
+    return { ...toScores(output, bound), pending };
   }
 
   async #learn(
@@ -491,9 +517,10 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     const { rules } = EngineCore.of(operation, this.live);
     const moment = momentOf(rules);
     const judged = await this.#judge(operation, example, targets, weight);
-    const { prediction, value, leftOut, queryGradient } = judged;
+    const { prediction, value, leftOut, queryGradient, bounds } = judged;
     const plan = await this.#step(operation, rules, moment, judged.gradients);
-    return { prediction, loss: value, rowsStepped: plan.rowCount, leftOut, queryGradient };
+    const told = { prediction, loss: value, rowsStepped: plan.rowCount, leftOut, queryGradient };
+    return bounds ? { ...told, bounds } : told;
   }
 
   #judge(
@@ -502,7 +529,7 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     targets: Float64Array,
     weight: number,
   ): Promise<JudgedExample> {
-    return judgeExample(operation, this.live, this.#config, { example, targets, weight });
+    return judgeExample(operation, this.live, this.#config, { example, targets, weight }, this.#near);
   }
 
   /** Makes one step, all or nothing. */

@@ -3,7 +3,7 @@
  * query.
  */
 
-import { outputColumns, queryColumns } from "../numerics/head_layout.ts";
+import { keyHeadOf, outputColumns, queryColumns } from "../numerics/head_layout.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import type { AnyEngine } from "./any_engine.ts";
 import { type CheckedExample, partnerOf, scoresOf } from "./examples.ts";
@@ -54,21 +54,48 @@ export async function peekScores(
   slots: Uint32Array,
   certified: boolean,
 ): Promise<StaleScores> {
-  const { layout, querySlots } = EngineCore.of(operation, live).rules;
+  const { querySlots } = EngineCore.of(operation, live).rules;
   const named = Array.from(slots, (slot) => querySlots.nameOf(slot));
   const answer = live.peek(named, { bounds: certified });
-  const valueOf = valuesOf(live, example);
+  const toScores = staleScoresOf(operation, live, example);
   const { output, bounds: [bound], pending } = await answer;
-  const lengthOf = (slot: number) => {
+  return { ...toScores(output.data, bound), pending };
+}
+
+/**
+ * Computes the scores of an example, with bounds, from an output and a bound on its distance from exact. Values are read at
+ * once, so that they are as of the same edit as the output.
+ */
+export function staleScoresOf(
+  operation: string,
+  live: AnyEngine,
+  example: CheckedExample,
+): (output: ArrayLike<number>, bound: number) => Omit<StaleScores, "pending"> {
+  const { layout, errors } = EngineCore.of(operation, live).rules, width = outputColumns(layout);
+  const valueOf = valuesOf(live, example);
+  // ‖v‖ over all heads, and how far it may be from the value that was given.
+  const sizes = Array.from(example.against ?? [], (slot) => {
     const value = valueOf(slot);
-    let sum = 0;
-    for (let at = 0; at < outputColumns(layout); at++) sum += value[partnerOf(at, layout)] ** 2;
-    return Math.sqrt(sum);
+    let squared = 0, off = 0;
+    for (let at = 0; at < width; at++) squared += value[partnerOf(at, layout)] ** 2;
+    for (let head = 0; errors && head < layout.heads; head++) {
+      off += errors.ofValue(slot, keyHeadOf(layout, head)) ** 2;
+    }
+    return { length: Math.sqrt(squared), off: Math.sqrt(off) };
+  });
+  return (output, bound) => {
+    let squared = 0;
+    for (let at = 0; at < output.length; at++) squared += output[at] ** 2;
+    // |o·v − o'·v'| ≤ ‖o − o'‖‖v'‖ + ‖o‖‖v − v'‖; a product is 0 if one factor is 0, even if the other is Infinity.
+    const boundOf = ({ length, off }: (typeof sizes)[number]) =>
+      product(bound, length) + product(Math.sqrt(squared) + bound, off);
+    const bounds = example.against
+      ? Float64Array.from(sizes, boundOf)
+      : Float64Array.from(example.columns, () => bound);
+    return { scores: scoresOf(example, output, valueOf, layout), bounds };
   };
-  // The bound is 0 if one factor is 0, even if the other is Infinity.
-  const boundOf = (length: number) => bound === 0 || length === 0 ? 0 : bound * length;
-  const bounds = example.against
-    ? Float64Array.from(example.against, (slot) => boundOf(lengthOf(slot)))
-    : Float64Array.from(example.columns, () => bound);
-  return { scores: scoresOf(example, output.data, valueOf, layout), bounds, pending };
+}
+
+function product(a: number, b: number): number {
+  return a === 0 || b === 0 ? 0 : a * b;
 }

@@ -27,6 +27,26 @@ export function toFloat16Bits(number: number): number {
   return sign | (((exact + 14) << 10) + units);
 }
 
+/** As `toFloat16Bits`, of a number that binary16 has. */
+export function toExactHalf(number: number): number {
+  WORD[0] = number;
+  const size = WORD_BITS[0] & 0x7fffffff, sign = (WORD_BITS[0] >>> 16) & 0x8000;
+  return sign | (size < LEAST_NORMAL ? Math.abs(number) * 2 ** 24 : (size >>> 13) - EXPONENT_SHIFT);
+}
+
+/** As `fromFloat16Bits`, of the bits of a finite number. */
+export function fromExactHalf(bits: number): number {
+  const size = bits & 0x7fff;
+  if (size < 1024) return size === bits ? size * 2 ** -24 : -size * 2 ** -24;
+  WORD_BITS[0] = ((bits & 0x8000) << 16) | ((size + EXPONENT_SHIFT) << 13);
+  return WORD[0];
+}
+
+/** A float32 and its bits. */
+const WORD = new Float32Array(1), WORD_BITS = new Uint32Array(WORD.buffer);
+/** The bits of 2⁻¹⁴ as a float32; added to the exponent of a binary16 for that of a float32, at its place. */
+const LEAST_NORMAL = 0x38800000, EXPONENT_SHIFT = 112 << 10;
+
 /** The nearest whole number, the even one of two. */
 function roundEven(number: number): number {
   const below = Math.floor(number), rest = number - below;

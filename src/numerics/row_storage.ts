@@ -95,6 +95,34 @@ export function roundRow(operation: string, layout: HeadLayout, part: Float32Arr
   }
 }
 
+/** A bound on ‖x − x'‖ of one head of a row that was written once, by what is kept of it. */
+export function mostError(format: RowFormat, kept: Float32Array, from: number, count: number): number {
+  if (format === "float32") return 0;
+  const scale = format === "int8" ? scaleOf(largestOf(kept, from, count)) : 0;
+  let squared = 0, largest = 0;
+  for (let c = from; c < from + count; c++) {
+    const size = Math.abs(kept[c]);
+    // Half a step of the format, from the number that is kept to the one that was given, and somewhat more.
+    const off = format === "int8" ? 0.51 * scale : Math.max(size * 2 ** -10.99, 2 ** -25);
+    squared += off * off;
+    largest = Math.max(largest, size);
+  }
+  return largest === 0 && format === "int8" ? 0 : Math.fround(Math.sqrt(squared) * (1 + 2 ** -20));
+}
+
+/** As `roundRow`, to a copy; the part itself where rows are float32. */
+export function roundedCopy(
+  operation: string,
+  layout: HeadLayout,
+  part: Float32Array,
+  column: number,
+): Float32Array {
+  if (!layout.storage) return part;
+  const copy = part.slice();
+  roundRow(operation, layout, copy, column);
+  return copy;
+}
+
 /** Whether a row `[key | value]` is one that was rounded. */
 export function isRounded(layout: HeadLayout, row: Float32Array): boolean {
   const { storage } = layout;
@@ -106,20 +134,6 @@ export function isRounded(layout: HeadLayout, row: Float32Array): boolean {
     at += width;
   }
   return true;
-}
-
-/** Rounds all rows `[key | value]`, or only keys or values, where `columns` has the first column of a row. */
-export function roundRows(
-  operation: string,
-  layout: HeadLayout,
-  rows: Float32Array,
-  width: number,
-  column: number,
-): void {
-  if (!layout.storage || width === 0) return;
-  for (let start = 0; start < rows.length; start += width) {
-    roundRow(operation, layout, rows.subarray(start, start + width), column);
-  }
 }
 
 /** The head of a row `[key | value]` that has a column: its first column and its width. */

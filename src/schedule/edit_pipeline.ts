@@ -10,6 +10,8 @@
 import type { AttentionOutput, Backend, PassingQueries, Wanted } from "../backends/backend.ts";
 import { WHOLE } from "../backends/wanted.ts";
 import { CapacityError } from "../base/errors.ts";
+import type { ScoreRule } from "../numerics/score_rule.ts";
+import type { LargestErrors } from "../numerics/storage_bound.ts";
 import { type Layer, type LayerConfig, LayerStack, type SealedLayer } from "../write/layers.ts";
 import type { FrozenRows } from "../write/frozen_rows.ts";
 import { type FlushPolicy, Planner } from "./planner.ts";
@@ -22,6 +24,7 @@ import { TurnQueue } from "./turn_queue.ts";
 /** The parts of an engine that its pipeline depends on. */
 export interface PipelineConfig extends LayerConfig {
   readonly backend: Backend;
+  readonly rule: ScoreRule;
   readonly policy: FlushPolicy;
   readonly threshold: Threshold;
 }
@@ -37,7 +40,10 @@ export interface Followed {
     slots: Uint32Array,
     error: number,
     places: MirrorPlaces,
+    errors?: LargestErrors | null,
   ): Promise<{ readonly changed: Uint32Array<ArrayBuffer>; readonly bounds: Float64Array<ArrayBuffer> }>;
+  /** How many changed key slots the oldest copy of these query slots does not include. */
+  pendingOf(slots: Uint32Array): number;
   release(): void;
 }
 
@@ -107,6 +113,7 @@ export class EditPipeline {
     this.#stale = new StaleAnswers({
       backend,
       layout: config.layout,
+      scale: config.rule.scale,
       queries: this.queries,
       planner,
       threshold: config.threshold,
@@ -153,8 +160,11 @@ export class EditPipeline {
   /** Asks any question about the query slots `slots` and all keys, as of the call. */
   ask<T>(operation: string, slots: Uint32Array, ask: (turn: Turn) => Promise<T>): Promise<T> {
     const read = async (wanted = WHOLE) => {
-      await this.#bringUp(slots);
-      return await this.#timedRead(() => this.queries.read(slots, wanted));
+      const running = this.#bringUp(slots);
+      if (running) await running;
+      const start = performance.now(), attention = await this.queries.read(slots, wanted);
+      this.counts.readMs += performance.now() - start;
+      return attention;
     };
     return this.#ask(operation, slots, () => ask({ backend: this.#backend, read }));
   }
@@ -175,8 +185,13 @@ export class EditPipeline {
    * Attention of query slots by states that may lag; those whose error is above the limit are brought up to
    * date.
    */
-  peek(operation: string, slots: Uint32Array, wanted: StaleWanted): Promise<StaleAttentionOutput> {
-    const answer = () => this.#timedRead(() => this.#stale.answer(slots, this.#floor, wanted));
+  peek(
+    operation: string,
+    slots: Uint32Array,
+    wanted: StaleWanted,
+    errors: LargestErrors | null = null,
+  ): Promise<StaleAttentionOutput> {
+    const answer = () => this.#timedRead(() => this.#stale.answer(slots, this.#floor, wanted, errors));
     return this.#answer(() => {
       this.#flushAtThreshold();
       this.#tellThreshold();
@@ -239,9 +254,14 @@ export class EditPipeline {
   follow(): Followed {
     const mirror = this.#stale.hold();
     return {
-      refresh: (operation, slots, error, places) => {
-        return this.#ask(operation, slots, () => this.#stale.refresh(mirror, slots, error, places));
+      refresh: (operation, slots, error, places, errors = null) => {
+        return this.#ask(operation, slots, async () => {
+          const refreshed = await this.#stale.refresh(mirror, slots, error, places);
+          this.#stale.addStorage(slots, refreshed.bounds, errors);
+          return refreshed;
+        });
       },
+      pendingOf: (slots) => mirror.lagOf(slots).pending,
       release: () => this.#stale.release(mirror),
     };
   }
@@ -338,7 +358,8 @@ export class EditPipeline {
     return this.#queue.enqueue(operation, async () => {
       this.#operation = operation;
       const layer = this.#layers.sealedUpTo(last);
-      if (layer) await this.#store(layer);
+      const storing = layer && this.#store(layer);
+      if (storing) await storing;
       return await run();
     });
   }
@@ -349,44 +370,64 @@ export class EditPipeline {
    * again, with edits that may have deleted rows. So memory is refused to an answer only if its own part
    * takes too much.
    */
-  async #orFailAll(run: () => Promise<void>): Promise<void> {
+  #orFailAll(run: () => Promise<void> | null): Promise<void> | null {
     try {
-      await run();
+      const running = run();
+      return running && running.catch((cause) => this.#failAll(cause));
     } catch (cause) {
-      const failure = this.#queue.toError(this.#operation, cause);
-      if (failure instanceof CapacityError) {
-        this.#layers.waitAgain();
-        throw failure;
-      }
-      this.#layers.putBack();
-      this.#queue.failAll(failure);
-      throw failure;
+      this.#failAll(cause);
     }
   }
 
-  /** Stores the lowest sealed layer, which may be empty by now. */
-  async #store(layer: SealedLayer): Promise<void> {
-    const { keys, queries, number, written } = layer;
+  #failAll(cause: unknown): never {
+    const failure = this.#queue.toError(this.#operation, cause);
+    if (failure instanceof CapacityError) {
+      this.#layers.waitAgain();
+      throw failure;
+    }
+    this.#layers.putBack();
+    this.#queue.failAll(failure);
+    throw failure;
+  }
+
+  /** Stores the lowest sealed layer, which may be empty by now; null when it is done. */
+  #store(layer: SealedLayer): Promise<void> | null {
+    const { keys, queries } = layer;
     const keySlots = keys.view().slots, querySlots = queries.view().slots;
     if (keys.size + queries.size > 0) {
-      const toChanges = () => this.#layers.changesOf(layer);
-      await this.#orFailAll(() => {
+      const storing = this.#orFailAll(() => {
         for (const frozen of this.#frozen) {
           for (const slot of keySlots) frozen.keys.keep(slot);
           for (const slot of querySlots) frozen.queries.keep(slot);
         }
-        return this.queries.store(keySlots, querySlots, toChanges);
+        return this.queries.store(keySlots, querySlots, () => this.#layers.changesOf(layer));
       });
+      if (storing) return storing.then(() => this.#stored(layer, keySlots, querySlots) ?? undefined);
     }
+    return this.#stored(layer, keySlots, querySlots);
+  }
+
+  #stored(
+    { keys, queries, number, written }: SealedLayer,
+    keySlots: Uint32Array,
+    querySlots: Uint32Array,
+  ): Promise<void> | null {
     this.#lastStored = { number, written };
     this.#stale.noteStored(keySlots, querySlots);
     this.counts.changesStored += keys.size + queries.size;
     this.#layers.stored();
-    if (this.queries.isHistoryLong) await this.#orFailAll(() => this.queries.limitHistory());
+    return this.queries.isHistoryLong ? this.#orFailAll(() => this.queries.limitHistory()) : null;
   }
 
-  async #bringUp(slots: Uint32Array): Promise<void> {
-    await this.#orFailAll(() => this.queries.bringUp(slots));
+  /** Brings query slots up to date; null when it is done. */
+  #bringUp(slots: Uint32Array): Promise<void> | null {
+    const running = this.#orFailAll(() => this.queries.bringUp(slots));
+    if (running) return running.then(() => this.#broughtUp());
+    this.#broughtUp();
+    return null;
+  }
+
+  #broughtUp(): void {
     if (this.queries.areCurrent) this.#settle();
   }
 

@@ -25,8 +25,8 @@ export interface LimitedConfig {
   readonly layout: HeadLayout;
   readonly queries: StandingQueries;
   readonly planner: Planner;
-  /** Brings query slots up to date in the order of turns. */
-  bringUp(slots: Uint32Array): Promise<void>;
+  /** Brings query slots up to date in the order of turns; null when it is done. */
+  bringUp(slots: Uint32Array): Promise<void> | null;
   /** Copies, which this file answers with. */
   readonly mirror: Mirror;
   /** Whether others follow the drift of all query slots. */
@@ -39,6 +39,8 @@ export interface StaleAttentionOutput extends Lag {
   readonly output: Float32Array<ArrayBuffer>;
   /** For each query slot asked for, a bound on its distance from exact. */
   readonly bounds: Float64Array<ArrayBuffer>;
+  /** Where rows are rounded, the part of `bounds` that this takes. */
+  readonly storage?: Float64Array<ArrayBuffer>;
 }
 
 /** A question. */
@@ -150,7 +152,8 @@ export class LimitedAnswers {
     if (trial.phase === "all") return await this.#copied(question, areAll);
     // This is the way of any exact read, with one bound for all rows where there is one.
     const before = prices.workSoFar;
-    await bringUp(slots);
+    const running = bringUp(slots);
+    if (running) await running;
     const work = prices.workSoFar - before;
     const bounds = await queries.drift(slots, error);
     if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error);

@@ -7,6 +7,7 @@
 import type { AttentionOutput, Backend } from "../backends/backend.ts";
 import { OUTPUT_ALONE } from "../backends/wanted.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
+import { type LargestErrors, storageBounds } from "../numerics/storage_bound.ts";
 import { LimitedAnswers, type StaleAttentionOutput } from "./limited_answers.ts";
 import { Mirror, type MirrorPlaces, type Refreshed } from "./mirror.ts";
 import type { Planner } from "./planner.ts";
@@ -17,14 +18,16 @@ import type { Threshold } from "./threshold.ts";
 export interface StaleConfig {
   readonly backend: Pick<
     Backend,
-    "work" | "costs" | "watched" | "watch" | "unwatch" | "drift" | "driftOfCopies" | "copied"
+    "work" | "costs" | "watched" | "watch" | "unwatch" | "drift" | "driftOfCopies" | "copied" | "extents"
   >;
   readonly layout: HeadLayout;
+  /** The scale of scores. */
+  readonly scale: number;
   readonly queries: StandingQueries;
   readonly planner: Planner;
   readonly threshold: Threshold;
-  /** Brings query slots up to date in the order of turns. */
-  bringUp(slots: Uint32Array): Promise<void>;
+  /** Brings query slots up to date in the order of turns; null when it is done. */
+  bringUp(slots: Uint32Array): Promise<void> | null;
 }
 
 /** What a stale answer is to hold. */
@@ -143,6 +146,34 @@ export class StaleAnswers {
    * Answers query slots, none by what is older than epoch `floor`. Bounds that are not wanted are Infinity.
    */
   async answer(
+    slots: Uint32Array,
+    floor: number,
+    wanted: StaleWanted,
+    errors: LargestErrors | null,
+  ): Promise<StaleAttentionOutput> {
+    const answer = await this.#answerKept(slots, floor, wanted);
+    const storage = this.addStorage(slots, answer.bounds, errors);
+    return storage ? { ...answer, storage } : answer;
+  }
+
+  /**
+   * Adds to bounds by kept rows how far attention of the rows given is from that of kept ones; returns that part,
+   * null where rows are kept as they were given.
+   */
+  addStorage(
+    slots: Uint32Array,
+    bounds: Float64Array,
+    errors: LargestErrors | null,
+  ): Float64Array<ArrayBuffer> | null {
+    if (errors === null) return null;
+    const { backend, layout, scale } = this.#config;
+    const storage = storageBounds(layout, scale, errors, backend.extents(slots));
+    for (let at = 0; at < bounds.length; at++) bounds[at] += storage[at];
+    return storage;
+  }
+
+  /** Answers as of the rows that are kept. */
+  async #answerKept(
     slots: Uint32Array,
     floor: number,
     { bounds: areBoundsWanted, into }: StaleWanted,

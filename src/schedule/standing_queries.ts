@@ -24,6 +24,16 @@ export interface StandingConfig {
   readonly querySlots: SlotTable;
 }
 
+/** A batch that is being stored. */
+interface StoredBatch {
+  readonly keys: Uint32Array;
+  readonly queries: Uint32Array;
+  readonly retained: Uint32Array;
+  readonly dropped: Uint32Array;
+  /** How many of the query slots were live before. */
+  readonly liveBefore: number;
+}
+
 /** How far the states behind an answer lag behind the stored keys. */
 export interface Lag {
   /** Changed keys that the oldest state does not include. */
@@ -108,17 +118,36 @@ export class StandingQueries {
     return NO_SLOTS;
   }
 
-  /** Stores a batch that changes the key slots `keys` and the query slots `queries`, all of it or nothing. */
-  async store(keys: Uint32Array, queries: Uint32Array, toChanges: () => Changes): Promise<void> {
+  /**
+   * Stores a batch that changes the key slots `keys` and the query slots `queries`, all of it or nothing. null
+   * when it is done; it may throw instead of rejecting.
+   */
+  store(keys: Uint32Array, queries: Uint32Array, toChanges: () => Changes): Promise<void> | null {
     const dropped = this.#history.takeFreed();
     const retained = this.#history.prepare(keys);
     const liveBefore = this.#liveAmong(queries);
     try {
-      await this.#backend.store(toChanges(), retained, dropped);
+      const storing = this.#backend.store(toChanges(), retained, dropped);
+      if (storing) return this.#stored(storing, { keys, queries, retained, dropped, liveBefore });
     } catch (cause) {
       this.#history.abandon(retained, dropped);
       throw cause;
     }
+    this.#noteStored(keys, queries, retained, liveBefore);
+    return null;
+  }
+
+  async #stored(storing: Promise<void>, batch: StoredBatch): Promise<void> {
+    try {
+      await storing;
+    } catch (cause) {
+      this.#history.abandon(batch.retained, batch.dropped);
+      throw cause;
+    }
+    this.#noteStored(batch.keys, batch.queries, batch.retained, batch.liveBefore);
+  }
+
+  #noteStored(keys: Uint32Array, queries: Uint32Array, retained: Uint32Array, liveBefore: number): void {
     this.#history.commit(keys, retained, queries);
     if (queries.length === 0) return;
     this.#all = null;
@@ -132,10 +161,10 @@ export class StandingQueries {
 
   /**
    * Brings states up to date, each in the cheaper way. After a failure they are computed anew when next asked
-   * for.
+   * for. null when it is done; it may throw instead of rejecting.
    */
-  bringUp(slots: Uint32Array): Promise<void> {
-    if (slots.length === 0) return Promise.resolve();
+  bringUp(slots: Uint32Array): Promise<void> | null {
+    if (slots.length === 0) return null;
     const { missing, cohorts } = this.#history.standing(this.#withCompanions(slots));
     const sizes = this.#sizes();
     const build = [missing], patch: Cohort[] = [];
@@ -306,16 +335,39 @@ export class StandingQueries {
     });
   }
 
-  async #update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
-    if (build.length + patch.length === 0) return;
+  #update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null {
+    if (build.length + patch.length === 0) return null;
     const start = performance.now();
-    const queries = joined([build, ...patch.map((cohort) => cohort.queries)]);
+    const queries = build.length === 0 && patch.length === 1
+      ? patch[0].queries
+      : joined([build, ...patch.map((cohort) => cohort.queries)]);
     try {
-      await this.#backend.update(build, patch);
+      const updating = this.#backend.update(build, patch);
+      if (updating) return this.#updateRest(updating, queries, build, start);
     } catch (cause) {
       this.#history.lose(queries);
       throw cause;
     }
+    this.#updated(queries, build, start);
+    return null;
+  }
+
+  async #updateRest(
+    updating: Promise<void>,
+    queries: Uint32Array,
+    build: Uint32Array,
+    start: number,
+  ): Promise<void> {
+    try {
+      await updating;
+    } catch (cause) {
+      this.#history.lose(queries);
+      throw cause;
+    }
+    this.#updated(queries, build, start);
+  }
+
+  #updated(queries: Uint32Array, build: Uint32Array, start: number): void {
     this.#history.reach(queries);
     this.applyMs += performance.now() - start;
     if (build.length > 0 && build.length === this.#count) this.rebuilds++;

@@ -10,7 +10,9 @@ import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
 import { FormatError } from "../base/errors.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
 import { checkNumbers, type SavedArrays, takeArray, takeNumbers } from "../base/saved_array.ts";
+import type { SavedErrors } from "../write/row_errors.ts";
 import type { MetadataReader } from "./metadata.ts";
+import { packedKinds, takeErrors, takeRows } from "./packed_rows.ts";
 import { takeIds } from "./saved_ids.ts";
 
 /** Rows of one kind; the row of a free slot is all zeros. */
@@ -32,18 +34,20 @@ export interface RowSettings {
 export const ROW_TENSORS = [
   ...["query", "query.positions", "query.free", "query.ids"],
   ...["key", "value", "key.positions", "key.free", "key.ids"],
+  ...["key.scales", "key.errors", "value.scales", "value.errors"],
 ];
 
-/** Reads the keys with their values. */
+/** Reads the keys with their values, and how far they are from those that were given. */
 export function takeKeys(
   operation: string,
   reader: MetadataReader,
   tensors: SavedArrays,
   { layout, rule, origin }: RowSettings,
-): SlotRows {
+): SlotRows & { readonly errors: SavedErrors } {
   const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout), width = keyWidth + valueWidth;
-  const { shape: [size], data: keys } = takeArray(operation, tensors, "key", "F32", [null, keyWidth]);
-  const values = takeNumbers(operation, tensors, "value", "F32", [size, valueWidth]);
+  const [keyKind, valueKind] = packedKinds(layout);
+  const { size, rows: keys } = takeRows(operation, tensors, keyKind, null);
+  const { rows: values } = takeRows(operation, tensors, valueKind, size);
   checkNumbers(operation, "key", keys, Number.isFinite, "finite numbers");
   checkNumbers(operation, "value", values, Number.isFinite, "finite numbers");
   const placed = takeSlots(operation, reader, tensors, {
@@ -67,7 +71,15 @@ export function takeKeys(
       `keys of ${ofKeys} and values of ${ofValues}`,
     );
   }
-  return { rows, ...placed };
+  const errors = {
+    keys: takeErrors(operation, tensors, keyKind, keys),
+    values: takeErrors(operation, tensors, valueKind, values),
+  };
+  for (const [name, numbers] of [["key.errors", errors.keys], ["value.errors", errors.values]] as const) {
+    checkNumbers(operation, name, numbers, (error) => error >= 0, "numbers ≥ 0");
+    checkFree(operation, name, numbers, placed.slots);
+  }
+  return { rows, ...placed, errors };
 }
 
 /** Reads the standing queries. */

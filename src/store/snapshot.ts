@@ -3,6 +3,7 @@
  * those that are free included (their rows are zero):
  *
  *     query            F32 [m, H·d]             key   F32 [n, Hkv·d]      value  F32 [n, Hkv·dv]
+ *                                                                         float16 and int8: see `packed_rows.ts`
  *     query.positions  F64 [m]                  key.positions  F64 [n]
  *     query.free       U32 [any]                key.free       U32 [any]  free slots, the one freed last at the end
  *     query.ids        U8  [any]                key.ids        U8  [any]  where rows have ids (see `saved_ids.ts`)
@@ -15,12 +16,12 @@
  * scale, softcap, before, after, tolerance, onThreshold, lazyThreshold ("limits" or "function"), edits,
  * ageMs, error, targetError, mask ("none", "matrix" or "function"), nextKeyPosition, nextQueryPosition,
  * nextKeyId, nextQueryId ("none", "given" or a number), sequence, metadata (the caller's, as JSON, where
- * there are some), keyStorage and valueStorage (where one of them is not float32; rows are F32 still), origin (what is added to the positions, where it is not 0), rule (see `saved_rule.ts`, where there is more than that) and sha256 (see `checksum.ts`).
+ * there are some), keyStorage and valueStorage (where one of them is not float32), origin (what is added to the positions, where it is not 0), rule (see `saved_rule.ts`, where there is more than that) and sha256 (see `checksum.ts`).
  *
  * Version 2 has no ids, sequence or metadata, and is still read.
  */
 
-import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
+import { type HeadLayout, queryColumns, valueColumns } from "../numerics/head_layout.ts";
 import type { RowStorage } from "../numerics/row_format.ts";
 import { ROW_FORMATS } from "../numerics/row_storage.ts";
 import { isRelative, looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
@@ -32,8 +33,10 @@ import { isCount } from "../base/lists.ts";
 import { MOST_WHOLE } from "../write/position_frame.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
 import { type SavedArray, type SavedArrays, takeArray } from "../base/saved_array.ts";
+import type { SavedErrors } from "../write/row_errors.ts";
 import { checkSeal, UNSEALED } from "./checksum.ts";
 import { MetadataReader, writeNumber } from "./metadata.ts";
+import { packedForms, packedKinds, packedNames } from "./packed_rows.ts";
 import { decodeTensors, formOf, layOutHeader, type TensorForm } from "./safetensors.ts";
 import { writeNextId } from "./saved_ids.ts";
 import { type SavedMask, takeMask } from "./saved_mask.ts";
@@ -68,6 +71,8 @@ export interface Snapshot extends SavedSettings, SavedHistory {
   readonly mask: SavedMask | null;
   /** Rows `[key | value]`. */
   readonly keys: SlotRows;
+  /** How far they are from those that were given; without numbers where they are float32. */
+  readonly errors: SavedErrors;
   readonly queries: SlotRows;
   /** The name of the backend that has saved `states`. */
   readonly backend: string;
@@ -110,14 +115,16 @@ export async function decodeSnapshot(
   const maskKind = reader.choice("mask", ["none", "matrix", "function"]);
   const { shape: [querySize] } = takeArray(operation, tensors, "query", "F32", [null, queryColumns(layout)]);
   if (!isOwn) checkSize(operation, layout, querySize, bytes.length);
-  const keys = takeKeys(operation, reader, tensors, settings);
+  const { errors, ...keys } = takeKeys(operation, reader, tensors, settings);
   const queries = takeQueries(operation, reader, tensors, settings);
   const limitNames = limits ? LIMIT_NAMES : [];
   const newNames = version === VERSION ? NEW_NAMES : [];
   reader.checkNames([...NAMES, ...limitNames, ...newNames]);
+  const kinds = packedKinds(layout);
   const isRow = (name: string) =>
     ROW_TENSORS.includes(name) && (name !== "key.ids" || keys.slots.ids !== null) &&
-    (name !== "query.ids" || queries.slots.ids !== null);
+    (name !== "query.ids" || queries.slots.ids !== null) &&
+    (!/[.](?:scales|errors)$/.test(name) || kinds.some((kind) => packedNames(kind).includes(name)));
   const rest = Object.entries(tensors).filter(([name]) => !isRow(name) && name !== BESIDE);
   const isState = ([name]: readonly [string, SavedArray]) => name.startsWith(`${backend}.`);
   const states = rest.filter(isState).map(([name, array]) =>
@@ -128,6 +135,7 @@ export async function decodeSnapshot(
     ...settings,
     mask: withEdits(reader, takeMask(operation, maskKind, maskTensors, layout, keys.slots, queries.slots)),
     keys,
+    errors,
     queries,
     backend,
     states: Object.fromEntries(states),
@@ -238,12 +246,13 @@ export function layOutSnapshot(operation: string, form: SnapshotForm): {
   const { settings, history, mask, keys, queries, keyIdBytes, queryIdBytes, besideBytes, backend, states } =
     form;
   const { layout } = settings;
+  const [keyKind, valueKind] = packedKinds(layout);
   const forms: Record<string, TensorForm> = {
     "query": { type: "F32", shape: [queries.size, queryColumns(layout)] },
     "query.positions": { type: "F64", shape: [queries.size] },
     "query.free": { type: "U32", shape: [queries.free.length] },
-    "key": { type: "F32", shape: [keys.size, keyColumns(layout)] },
-    "value": { type: "F32", shape: [keys.size, valueColumns(layout)] },
+    ...packedForms(keyKind, keys.size),
+    ...packedForms(valueKind, keys.size),
     "key.positions": { type: "F64", shape: [keys.size] },
     "key.free": { type: "U32", shape: [keys.free.length] },
   };

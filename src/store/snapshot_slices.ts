@@ -4,8 +4,9 @@
  */
 
 import type { SavedArray, SavedArrays } from "../base/saved_array.ts";
-import { keyColumns } from "../numerics/head_layout.ts";
+import type { SavedErrors } from "../write/row_errors.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
+import { type PackedKind, packedKinds, packRows, writeScales } from "./packed_rows.ts";
 import { encodeIds } from "./saved_ids.ts";
 import {
   layOutSnapshot,
@@ -43,6 +44,8 @@ export interface SnapshotToWrite {
   /** The numbers of the mask's matrices, where they may change meanwhile, or of what a mask function said. */
   readonly maskNumbers?: readonly NumbersToWrite[];
   readonly keys: RowsToWrite;
+  /** How far they are from those that were given; null where all are float32. */
+  readonly errors?: SavedErrors | null;
   readonly queries: RowsToWrite;
   /** The states of a backend. */
   readonly states?: { readonly backend: string; readonly arrays: SavedArrays };
@@ -91,6 +94,8 @@ export function sliceSnapshot(operation: string, snapshot: SnapshotToWrite): Sna
   };
 }
 
+const NOTHING = new Float32Array(0);
+
 /** The tensor of ids; nothing where rows have none. */
 function idsOf({ slots: { ids } }: RowsToWrite): Uint8Array<ArrayBuffer> {
   return ids ? encodeIds(ids) : new Uint8Array(0);
@@ -98,10 +103,10 @@ function idsOf({ slots: { ids } }: RowsToWrite): Uint8Array<ArrayBuffer> {
 
 function* slicesOf(
   name: string,
-  { settings: { layout }, mask, maskNumbers, keys, queries, states, beside }: SnapshotToWrite,
+  { settings: { layout }, mask, maskNumbers, keys, errors, queries, states, beside }: SnapshotToWrite,
   ids: { readonly keys: NumbersToWrite; readonly queries: NumbersToWrite },
 ): Generator<Uint8Array<ArrayBuffer>, void> {
-  const keyWidth = keyColumns(layout);
+  const [keyKind, valueKind] = packedKinds(layout);
   switch (name) {
     case "query":
       return yield* columns(queries, 0, queries.width);
@@ -112,9 +117,17 @@ function* slicesOf(
     case "query.ids":
       return yield* numbers(ids.queries);
     case "key":
-      return yield* columns(keys, 0, keyWidth);
+      return yield* columns(keys, 0, valueKind.first, keyKind);
     case "value":
-      return yield* columns(keys, keyWidth, keys.width);
+      return yield* columns(keys, valueKind.first, keys.width, valueKind);
+    case "key.scales":
+      return yield* scales(keys, keyKind);
+    case "value.scales":
+      return yield* scales(keys, valueKind);
+    case "key.errors":
+      return yield* numbers(errors?.keys ?? NOTHING);
+    case "value.errors":
+      return yield* numbers(errors?.values ?? NOTHING);
     case "key.positions":
       return yield* positions(keys);
     case "key.free":
@@ -133,8 +146,13 @@ function* slicesOf(
   yield* numbers(states.arrays[name.slice(states.backend.length + 1)].data);
 }
 
-/** Some columns of all rows; zeros where a slot is free. */
-function* columns(rows: RowsToWrite, first: number, end: number): Generator<Uint8Array<ArrayBuffer>, void> {
+/** Some columns of all rows, packed if they are of a kind that is; zeros where a slot is free. */
+function* columns(
+  rows: RowsToWrite,
+  first: number,
+  end: number,
+  kind: PackedKind | null = null,
+): Generator<Uint8Array<ArrayBuffer>, void> {
   const { slots: { size }, live, width } = rows, taken = end - first;
   const row = new Float32Array(width), perSlice = Math.max(1, Math.floor(SLICE_BYTES / (4 * width)));
   const part = row.subarray(first, end), slice = new Float32Array(Math.min(perSlice, size) * taken);
@@ -146,7 +164,28 @@ function* columns(rows: RowsToWrite, first: number, end: number): Generator<Uint
         slice.set(part, at * taken);
       } else slice.fill(0, at * taken, (at + 1) * taken);
     }
-    yield new Uint8Array(slice.buffer, 0, 4 * count * taken);
+    const written = slice.subarray(0, count * taken), packed = kind ? packRows(kind, written) : written;
+    yield bytesOf(packed);
+  }
+}
+
+/** The scales of rows of int8; 0 where a slot is free. */
+function* scales(
+  rows: RowsToWrite,
+  kind: PackedKind,
+): Generator<Uint8Array<ArrayBuffer>, void> {
+  const { slots: { size }, live, width } = rows;
+  const perSlice = Math.max(1, Math.floor(SLICE_BYTES / (4 * width))), row = new Float32Array(width);
+  const slice = new Float32Array(Math.min(perSlice, size) * kind.heads);
+  for (let from = 0; from < size; from += perSlice) {
+    const count = Math.min(perSlice, size - from);
+    slice.fill(0);
+    for (let at = 0; at < count; at++) {
+      if (live[from + at] !== 1) continue;
+      rows.copyRow(from + at, row, 0);
+      writeScales(kind, row.subarray(kind.first), slice, at * kind.heads);
+    }
+    yield bytesOf(slice.subarray(0, count * kind.heads));
   }
 }
 
@@ -163,7 +202,10 @@ function* positions(rows: RowsToWrite): Generator<Uint8Array<ArrayBuffer>, void>
 function* numbers(all: NumbersToWrite): Generator<Uint8Array<ArrayBuffer>, void> {
   const perSlice = SLICE_BYTES / 8;
   for (let from = 0; from < all.length; from += perSlice) {
-    const { buffer, byteOffset, byteLength } = all.slice(from, from + perSlice);
-    yield new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+    yield bytesOf(all.slice(from, from + perSlice));
   }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: SavedArray["data"]): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 }

@@ -8,13 +8,15 @@
 import { describe, InputError, SlotError } from "../base/errors.ts";
 import type { VectorInput } from "../base/matrix.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
-import { headAt, roundRow } from "../numerics/row_storage.ts";
+import { roundedCopy } from "../numerics/row_storage.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
 import type { EditLog } from "./edit_log.ts";
 import type { Mask } from "./mask.ts";
 import { checkPlace } from "./places.ts";
 import type { PositionFrame } from "./position_frame.ts";
+import type { RowErrors } from "./row_errors.ts";
 import type { RowId } from "./row_ids.ts";
+import { roundedSum, sumOf } from "./rounded_sum.ts";
 import type { SlotTable } from "./slot_table.ts";
 
 /**
@@ -111,6 +113,8 @@ export interface EditRules {
   readonly mask: Mask | null;
   readonly rule: ScoreRule;
   readonly frame: PositionFrame;
+  /** How far kept rows are from those that were given; null where all are float32. */
+  readonly errors: RowErrors | null;
 }
 
 /** Performs one checked edit and returns the id of its row, or the slot if rows have no ids. */
@@ -120,23 +124,29 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
   switch (edit.kind) {
     case "writeKey": {
       const slot = findSlot(operation, "key", edit.slot, keySlots);
-      roundRow(operation, rules.layout, edit.part, edit.column);
-      keys.write(slot, edit.part, edit.column);
+      const kept = roundedCopy(operation, rules.layout, edit.part, edit.column);
+      rules.errors?.reserve(slot);
+      keys.write(slot, kept, edit.column);
+      rules.errors?.note(slot, edit.column, edit.part, kept);
       return keySlots.nameOf(slot);
     }
     case "addToKey": {
-      if (rules.layout.storage) return performEdit(withSum(edit, keys, rules), { keys, queries }, rules);
+      if (rules.errors) return addRounded(edit, keys, rules.errors, rules);
       const slot = findSlot(operation, "key", edit.slot, keySlots);
-      keys.write(slot, sum(operation, keys.element(slot, edit.column), edit.delta), edit.column);
+      keys.write(slot, sumOf(operation, keys.element(slot, edit.column), edit.delta), edit.column);
       return keySlots.nameOf(slot);
     }
     case "insertKey":
     case "upsertKey": {
-      roundRow(operation, rules.layout, edit.row, 0);
-      const known = checkNewName(edit, "key", keySlots);
-      if (known !== undefined) return writeAt(known, edit, keySlots, keys, rules);
-      mask?.checkKey(operation, keySlots.next);
-      return insertRow(edit, keySlots, keys, rules);
+      const row = roundedCopy(operation, rules.layout, edit.row, 0), kept = { ...edit, row };
+      const known = checkNewName(edit, "key", keySlots), slot = known ?? keySlots.next;
+      if (known === undefined) mask?.checkKey(operation, slot);
+      rules.errors?.reserve(slot);
+      const name = known === undefined
+        ? insertRow(kept, keySlots, keys, rules)
+        : writeAt(known, kept, keySlots, keys, rules);
+      rules.errors?.note(slot, 0, edit.row, row);
+      return name;
     }
     case "moveKey":
       return moveRow(
@@ -154,8 +164,11 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
         queries,
         rules,
       );
-    case "deleteKey":
-      return deleteRow(findSlot(operation, "key", edit.slot, keySlots), keySlots, keys);
+    case "deleteKey": {
+      const slot = findSlot(operation, "key", edit.slot, keySlots), name = deleteRow(slot, keySlots, keys);
+      rules.errors?.clear(slot);
+      return name;
+    }
     case "writeQuery": {
       const slot = findSlot(operation, "query", edit.slot, querySlots);
       queries.write(slot, edit.row, 0);
@@ -173,18 +186,19 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
   }
 }
 
-/**
- * An edit that has all numbers that it changes: where rows are rounded by heads, an addition to one number may change
- * the others of its head.
- */
-export function withSum(edit: CheckedEdit, keys: EditLog, { layout, keySlots }: EditRules): CheckedEdit {
-  if (edit.kind !== "addToKey" || !layout.storage) return edit;
-  const { operation } = edit, slot = findSlot(operation, "key", edit.slot, keySlots);
-  const [column, width] = headAt(layout, edit.column);
-  const part = Float32Array.from({ length: width }, (_, c) => keys.element(slot, column + c));
-  part.set(sum(operation, keys.element(slot, edit.column), edit.delta), edit.column - column);
-  roundRow(operation, layout, part, column);
-  return { operation, kind: "writeKey", slot: edit.slot, column, part };
+/** Adds to one number of a row that is rounded by heads. */
+function addRounded(
+  { operation, slot: name, column, delta }: Extract<CheckedEdit, { readonly kind: "addToKey" }>,
+  keys: EditLog,
+  errors: RowErrors,
+  { layout, keySlots }: EditRules,
+): RowId {
+  const slot = findSlot(operation, "key", name, keySlots);
+  const sum = roundedSum(operation, layout, { rows: keys, errors }, { slot, column, delta });
+  errors.reserve(slot);
+  keys.write(slot, sum.kept, sum.column);
+  errors.note(slot, sum.column, sum.given, sum.kept, sum.carried);
+  return keySlots.nameOf(slot);
 }
 
 /**
@@ -220,15 +234,6 @@ export function checkSlot(
   if (!slots.isLive(slot)) throw new SlotError(operation, what, slot);
   // −0 is slot 0.
   return slot + 0;
-}
-
-/** `number + delta`, rounded to float32, as a row of one. */
-function sum(operation: string, number: number, delta: number): Float32Array {
-  const result = Float32Array.of(number + delta);
-  if (!Number.isFinite(result[0])) {
-    throw new InputError(operation, `${number} + ${delta} is beyond float32`, "a sum below 3.4e38");
-  }
-  return result;
 }
 
 /**

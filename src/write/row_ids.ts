@@ -7,7 +7,7 @@
  */
 
 import { describe, IdError, InputError } from "../base/errors.ts";
-import { takeList } from "../base/lists.ts";
+import { takeIdList } from "../base/lists.ts";
 import { editDistance } from "../base/names.ts";
 
 /**
@@ -16,8 +16,22 @@ import { editDistance } from "../base/names.ts";
  */
 export type RowId = string | number | bigint;
 
-/** Ids of the rows at the start, or "auto" for 0, 1, 2, …, which the engine gives out and never again. */
-export type RowIdsInput<Id extends RowId = RowId> = readonly Id[] | "auto";
+/** A typed array of ids: of numbers, or of bigints. */
+export interface TypedIds<Id extends RowId = RowId> {
+  /** Bytes of an id. */
+  readonly BYTES_PER_ELEMENT: number;
+  /** How many there are. */
+  readonly length: number;
+  // An index signature would also take a text such as "auto".
+  /** The ids, one after the other. */
+  values(): IterableIterator<Id>;
+}
+
+/**
+ * Ids of the rows at the start, in an array or a typed array, or "auto" for 0, 1, 2, …, which the engine gives out
+ * and never again.
+ */
+export type RowIdsInput<Id extends RowId = RowId> = readonly Id[] | TypedIds<Id> | "auto";
 
 /** All that a table holds. */
 export interface SavedIds {
@@ -51,7 +65,7 @@ export class RowIds {
       for (let slot = 0; slot < count; slot++) ids.bind(slot, undefined);
       return ids;
     }
-    const { length, entries } = takeList(operation, name, input, 'an array of ids, or "auto"');
+    const { length, entries } = takeIdList(operation, name, input, 'an array of ids, or "auto"');
     if (length !== count) {
       throw new InputError(operation, `${name} has ${length} ids`, `${count} (one per row)`);
     }

@@ -9,15 +9,18 @@ export const NAMESPACES_REMEDY =
   "apt-get install iproute2 util-linux, and leave to unshare (CONTRIBUTING.md)";
 const NETWORK = "10.77.0", NOBODY = "02:00:00:00:ff:ff", OUTSIDE = 1;
 
+/** Whether the programs are there; a machine that has them may still allow nobody a network of his own. */
+export function hasNetworkPrograms(): boolean {
+  return ["unshare", "ip", "nsenter"].every((name) => findProgram(name) !== undefined);
+}
+
 /**
  * The beginning of a command line that runs a program in a network of its own, as root or in a user namespace;
  * undefined where the machine does not allow it.
  */
 export function ownNetwork(): readonly string[] | undefined {
   const unshare = findProgram("unshare");
-  if (Deno.build.os !== "linux" || unshare === undefined || !findProgram("ip") || !findProgram("nsenter")) {
-    return undefined;
-  }
+  if (Deno.build.os !== "linux" || unshare === undefined || !hasNetworkPrograms()) return undefined;
   const ways = [[unshare, "--net"], [unshare, "--user", "--map-root-user", "--net"]];
   return ways.find(([program, ...args]) => {
     const probe = ["unshare", "--net", "ip", "link", "add", "probe", "type", "bridge"];

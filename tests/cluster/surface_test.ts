@@ -41,6 +41,11 @@ Deno.test("cluster: shapes, options and logs that are none are refused", async (
     [{ create: { dim: 4, valueDim: 30_000, heads: 2 } }, /state of a query has|row has/],
     [{ timeoutMs: -1 }, /timeoutMs is -1/],
     [{ maxUnacked: 0 }, /maxUnacked is 0/],
+    [
+      { create: { ...SHAPE, storage: "int8" } },
+      /create\.storage is given, expected none, since a cluster keeps/,
+    ],
+    [{ create: SHAPE, storage: "int8" }, /storage is given, expected none, since a cluster keeps/],
     [{ timeout: 1 }, /option "timeout" is unknown/],
     [null, /options are null/],
   ];

@@ -2,6 +2,7 @@
 // slots the rows have is none of its business.
 
 import { DynamicAttention, IdError, InputError, type RowId, SlotError } from "../../mod.ts";
+import { OnlineLearner } from "../../src/learning/mod.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
 import { assertAccurate } from "../../testing/accuracy.ts";
 import {
@@ -409,4 +410,41 @@ Deno.test("an engine that begins empty takes ids of any type, without a word abo
   const kinds: (string | number | bigint)[] = live.keyIds();
   assertEquals(kinds, ["Alien", 7n]);
   assertEquals([...(await live.read(["Ada"])).data], [6]);
+});
+
+Deno.test("ids: typed arrays of bigints name rows wherever ids are listed", async () => {
+  await using live = await DynamicAttention.create({
+    query: [[1, 0], [0, 1]],
+    queryIds: BigInt64Array.of(-1n, 2n),
+    key: [[1, 0], [0, 1]],
+    value: [[1], [2]],
+    keyIds: BigUint64Array.of(2n ** 63n, 7n),
+  });
+  assertEquals([live.keyIds(), live.queryIds()], [[2n ** 63n, 7n], [-1n, 2n]]);
+  assertEquals(await live.read(BigInt64Array.of(2n)), await live.read([2n]));
+  const [best] = await live.recommend(2n, 1, { exclude: BigUint64Array.of(7n) });
+  assertEquals(best.slot, 2n ** 63n);
+  const learner = new OnlineLearner(live);
+  const x = { query: 2n, against: [7n, 2n ** 63n] };
+  assertEquals(
+    await learner.predictOne({ ...x, against: BigUint64Array.from(x.against) }),
+    await learner.predictOne(x),
+  );
+  await assertRejects(() => live.read(BigInt64Array.of(3n)), IdError, "query 3n is not there");
+  const detached = BigInt64Array.of(1n);
+  structuredClone(detached, { transfer: [detached.buffer] });
+  await assertRejects(() => live.read(detached), InputError, "slots is a view of a detached buffer");
+  await using plain = await DynamicAttention.create({ query: [[1]], key: [[1]], value: [[1]] });
+  await assertRejects(
+    () => plain.read(BigInt64Array.of(0n) as never),
+    InputError,
+    "expected an array of numbers",
+  );
+  await using typed = await DynamicAttention.create({
+    query: [[1]],
+    key: [[1], [2]],
+    value: [[1], [2]],
+    keyIds: Uint32Array.of(10, 20),
+  });
+  assertEquals(typed.keyIds(), [10, 20]);
 });

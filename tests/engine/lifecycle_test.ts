@@ -57,7 +57,7 @@ class Witness extends Wrapped {
     await super.store(changes, retained, dropped);
     await new Promise((resolve) => setTimeout(resolve, 0));
   }
-  override update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+  override update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null {
     this.calls.push("update");
     return super.update(build, patch);
   }

@@ -341,6 +341,17 @@ const MISTAKES: readonly (readonly [what: string, options: object, message: stri
     { alibi: true, distanceBias: { from: 0, values: [1] } },
     "both alibi and distanceBias",
   ],
+  [
+    "a plain function",
+    { distanceBias: (by: number) => -by },
+    "distanceBias is a function, expected { from, values }",
+  ],
+  ["a plain list", { distanceBias: [0, 1] }, "distanceBias is [0, 1], expected { from, values }"],
+  [
+    "slopes by name",
+    { alibi: { maxBias: 8 } },
+    "alibi is an object (Object), expected true, or an array of slopes",
+  ],
   ["no table", { distanceBias: { from: 0 } }, "distanceBias has neither values nor bias"],
   ["half a distance", { distanceBias: { from: 0.5, values: [1] } }, "distanceBias.from is 0.5"],
   ["NaN in a table", { distanceBias: { from: -1, values: [0, NaN] } }, "distanceBias is NaN at distance 0"],

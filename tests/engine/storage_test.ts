@@ -309,9 +309,16 @@ Deno.test("storage: files of rows that no engine can have kept are refused", asy
   });
   const bytes = await live.save();
   const forgeries: readonly (readonly [string, Parameters<typeof forge>[1]])[] = [
-    ["row 1 is not rounded", ({ tensors }) => tensors.key.data[2] = 0.3],
-    ["row 0 is not rounded", ({ tensors }) => tensors.value.data[0] = 7e4],
-    ["row 0 is not rounded", ({ tensors }) => tensors.key.data[0] = -0],
+    ["row 1 is not rounded", ({ tensors }) => tensors["key.scales"].data[1] = 0.3],
+    ["row 0 is not rounded", ({ tensors }) => tensors.key.data[0] = -128],
+    ["row 0 is not rounded", ({ tensors }) => tensors.value.data[0] = 0x7c00],
+    ["tensor key.errors has -1 at index 0", ({ tensors }) => tensors["key.errors"].data[0] = -1],
+    ["tensor value.errors has NaN at index 1", ({ tensors }) => tensors["value.errors"].data[1] = NaN],
+    ["tensor key.errors is missing", ({ tensors }) => delete tensors["key.errors"]],
+    ["tensor key.scales is missing", ({ tensors }) => delete tensors["key.scales"]],
+    ["tensor value is F16 [1, 1], expected F16 [2, 1]", ({ tensors }) => {
+      tensors.value = { shape: [1, 1], data: tensors.value.data.slice(1) };
+    }],
     ['metadata keyStorage is "int4"', ({ metadata }) => metadata.keyStorage = "int4"],
     ["metadata valueStorage is undefined", ({ metadata }) => delete metadata.valueStorage],
     ["metadata", ({ metadata }) => delete metadata.keyStorage],

@@ -404,7 +404,7 @@ Deno.test("what is refused changes nothing, and the next call goes on", async ()
     [{ query: 0, offset: NaN }, y, "offset is NaN"],
     [{ query: 0, weight: 1 }, y, 'option "weight" is unknown'],
     [{ query: 0, row: [1] }, y, "x has query and row"],
-    [{ row: [1, 2] }, y, "queries have 2 columns, expected 12"],
+    [{ row: [1, 2] }, y, "row has 2 numbers, expected 12"],
     [null, y, "x is null"],
     [{ query: 0 }, 1, "y has 1 numbers, expected 8"],
     [{ query: 0 }, [1, 2, 3, 4, 5, 6, 7, NaN], "y has NaN at index 7"],
@@ -480,4 +480,20 @@ Deno.test("a target that says it is longer than memory is refused by its first e
       "y has undefined at index 0",
     );
   }
+});
+
+Deno.test("an example's row may be sparse", async () => {
+  await using live = await DynamicAttention.create({
+    query: [[1, 0, 0]],
+    key: [[1, 0, 2], [0, 1, 1]],
+    value: [[1], [2]],
+  });
+  const learner = new OnlineLearner(live), sparse = { indices: [2], values: [0.5] };
+  assertEquals(await learner.predictOne({ row: sparse }), await learner.predictOne({ row: [0, 0, 0.5] }));
+  await learner.learnMany([{ x: { row: sparse }, y: 1 }]);
+  await assertRejects(
+    () => learner.predictOne({ row: { indices: [3], values: [1] } }),
+    InputError,
+    "row.indices has 3 at index 0, expected integers from 0 to 2 (below heads × headDim)",
+  );
 });

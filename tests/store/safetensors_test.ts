@@ -77,7 +77,11 @@ const MISTAKES: readonly (readonly [what: string, bytes: Uint8Array<ArrayBuffer>
   ["metadata that is a list", rawFile('{"__metadata__":[]}'), 'metadata "__metadata__" is [], expected text'],
   ["metadata with a number", rawFile('{"__metadata__":{"n":1}}'), 'metadata "n" is 1, expected text'],
   ["no entry", entry("7"), 'tensor "x" is 7, expected a JSON object'],
-  ["an empty entry", entry("{}"), 'tensor "x" has dtype undefined, expected one of F64, F32, U32, U8'],
+  [
+    "an empty entry",
+    entry("{}"),
+    'tensor "x" has dtype undefined, expected one of F64, F32, U32, F16, U8, I8',
+  ],
   [
     "another dtype",
     entry('{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}'),

@@ -24,12 +24,12 @@ import {
   HostCertifier,
   MANY_CHANGES,
   MOST_BYTES,
-  type WeightRounding,
 } from "./host_certifier.ts";
 import { KeyJournal } from "./key_journal.ts";
 import type { KeysAt } from "./keys_at.ts";
 import type { StateError } from "./measured_rounding.ts";
 import type { CertifiedTotals } from "./pair_terms.ts";
+import type { WeightRounding } from "./weight_rounding.ts";
 
 /** The rows that are certified. */
 export interface CertifiedRows {
@@ -302,7 +302,7 @@ export class Certifier {
     const places = slots.length > FEW_CHANGES ? new Map<number, number>() : null;
     if (places) { for (let at = 0; at < since.slots.length; at++) places.set(since.slots[at], at); }
     for (let t = 0; t < slots.length; t++) {
-      const at = places ? places.get(slots[t]) ?? -1 : since.slots.indexOf(slots[t]);
+      const at = places ? places.get(slots[t]) ?? -1 : since.slots.lastIndexOf(slots[t]);
       retained[t] = at < 0 ? NOT_CHANGED : since.retained[at];
     }
     return retained;

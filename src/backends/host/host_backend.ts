@@ -6,12 +6,12 @@
  * keys of one epoch and is trusted, unless the query was stored and has not been brought up to date since.
  */
 
-import { attempt } from "../../base/attempt.ts";
 import { CapacityError } from "../../base/errors.ts";
 import { checkNumbers, type SavedArrays, takeNumbers } from "../../base/saved_array.ts";
 import { type HeadLayout, outputColumns, queryColumns } from "../../numerics/head_layout.ts";
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
-import { sinkOf } from "../../numerics/score_rule.ts";
+import { looksAtPositions, sinkOf } from "../../numerics/score_rule.ts";
+import type { Extents } from "../../numerics/storage_bound.ts";
 import type {
   AttentionOutput,
   Backend,
@@ -55,6 +55,7 @@ export class HostBackend implements Backend {
       layout: config.layout,
       maskHeads: config.maskHeads,
       columns: store.valueColumns,
+      hasPositions: config.hasPositions ?? looksAtPositions(config.rule),
       makeTable: () => store.makeTable(),
     });
     store.attach(this.#rows);
@@ -88,21 +89,20 @@ export class HostBackend implements Backend {
     return this.#rows.bytes() + this.#answers.bytes() + this.#store.bytes();
   }
 
-  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
-    return attempt(() => {
-      const { keys, queries } = changes;
-      // Everything that can fail for want of memory comes before the first change.
-      this.#reserve(changes, retained);
-      this.#rows.drop(dropped);
-      this.#answers.release(changes);
-      for (let t = 0; t < keys.slots.length; t++) {
-        if (retained[t] !== NO_ROW) this.#rows.retain(keys.slots[t], retained[t]);
-      }
-      this.#rows.stored.store(keys);
-      this.#rows.storeQueries(queries);
-      this.#store.change(changes, retained, dropped);
-      this.#answers.include(changes);
-    });
+  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): null {
+    const { keys, queries } = changes;
+    // Everything that can fail for want of memory comes before the first change.
+    this.#reserve(changes, retained);
+    this.#rows.drop(dropped);
+    this.#answers.release(changes);
+    for (let t = 0; t < keys.slots.length; t++) {
+      if (retained[t] !== NO_ROW) this.#rows.retain(keys.slots[t], retained[t]);
+    }
+    this.#rows.stored.store(keys);
+    this.#rows.storeQueries(queries);
+    this.#store.change(changes, retained, dropped);
+    this.#answers.include(changes);
+    return null;
   }
 
   async forget(dropped: Uint32Array): Promise<void> {
@@ -114,12 +114,26 @@ export class HostBackend implements Backend {
     await this.#store.forget();
   }
 
-  async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null {
     this.#answers.changeRows(build);
     for (const { queries } of patch) this.#answers.changeRows(queries);
     const running = this.#store.update(build, patch);
+    if (running || this.#answers.drift.isFollowed) return this.#updateRest(running, build, patch);
+    this.#updated(build);
+    return null;
+  }
+
+  async #updateRest(
+    running: Promise<void> | null,
+    build: Uint32Array,
+    patch: readonly Cohort[],
+  ): Promise<void> {
     if (running) await running;
     if (this.#answers.drift.isFollowed) await this.#reached(build, patch);
+    this.#updated(build);
+  }
+
+  #updated(build: Uint32Array): void {
     if (build.length === this.#rows.queries.liveCount) this.#answers.refit();
   }
 
@@ -151,6 +165,17 @@ export class HostBackend implements Backend {
     const loading = this.#store.load(cohort);
     if (loading) await loading;
     return this.#answers.certificates.certify(cohort);
+  }
+
+  extents(queries: Uint32Array): Extents {
+    const { heads, kvHeads } = this.#config.layout, norms = new Float64Array(queries.length * heads);
+    for (let at = 0; at < norms.length; at++) {
+      const row = this.#rows.queryHead(queries[Math.floor(at / heads)], at % heads);
+      norms[at] = this.#rows.queryNorm(row);
+    }
+    const { spread } = this.#answers;
+    const diameters = Float64Array.from({ length: kvHeads }, (_, head) => 2 * spread.radius(head));
+    return { norms, diameters };
   }
 
   async drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>> {
@@ -248,7 +273,7 @@ export class HostBackend implements Backend {
   }
 
   async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
-    await this.store(rows, new Uint32Array(rows.keys.slots.length).fill(NO_ROW), NO_SLOTS);
+    this.store(rows, new Uint32Array(rows.keys.slots.length).fill(NO_ROW), NO_SLOTS);
     const isRestored = states !== null && await this.#restoreStates(operation, states);
     if (!isRestored) await this.update(this.#rows.liveQueries(), []);
   }

@@ -23,22 +23,7 @@ import type { Kernels } from "./kernels.ts";
 import { type CertifiedTotals, PairTerms, type RowAtHand } from "./pair_terms.ts";
 import type { ScoreDoubt } from "./score_doubt.ts";
 import type { ValueSpread } from "./value_spread.ts";
-
-/** What computing scores and weights may have done to a state before they were summed. */
-export interface WeightRounding {
-  /** The mass is off by at most this share of itself. */
-  readonly mass: number;
-  /** The weights are off by at most this total variation. */
-  readonly variation: number;
-  /** Whether that is known only since the scores were looked at one by one. */
-  readonly isDoubtful?: boolean;
-}
-
-/** Of weights in float64, whose rounding is below everything that is charged in any case. */
-export const NO_WEIGHT_ROUNDING: WeightRounding = { mass: 0, variation: 0 };
-
-/** Of weights of which nothing is known but that they are weights. */
-export const UNKNOWN_WEIGHTS: WeightRounding = { mass: Infinity, variation: 1, isDoubtful: true };
+import { NO_WEIGHT_ROUNDING, type WeightRounding } from "./weight_rounding.ts";
 
 /** What certificates are made of. */
 export interface CertifierParts {

@@ -39,7 +39,7 @@ export class HostRows implements MeasuredKeys {
 
   constructor(config: BackendConfig, keyLayout: KeyLayout) {
     this.#config = config;
-    this.queries = new RowStore(queryColumns(config.layout));
+    this.queries = new RowStore(queryColumns(config.layout), keyLayout.hasPositions);
     this.stored = new KeyTable(keyLayout, this.queries);
     this.retained = new KeyTable(keyLayout, this.queries);
   }
@@ -159,8 +159,8 @@ export class HostRows implements MeasuredKeys {
 
   /** One head of a standing query. */
   queryHead(slot: number, head: number): QueryHead {
-    const { rows, width, positions } = this.queries;
-    return { rows, offset: slot * width, head, position: positions[slot], slot };
+    const { rows, width } = this.queries;
+    return { rows, offset: slot * width, head, position: this.queries.position(slot), slot };
   }
 
   /** ‖q‖₂ of one head of a query. */

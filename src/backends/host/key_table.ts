@@ -23,6 +23,8 @@ export interface KeyLayout {
   readonly maskHeads: number;
   /** Numbers of a widened value, at least dv + 2. */
   readonly columns: number;
+  /** Whether keys have positions; all are at 0 otherwise. */
+  readonly hasPositions: boolean;
   /** Makes an empty table for numbers, in the memory where the store computes. */
   makeTable(): NumberTable;
 }
@@ -40,7 +42,7 @@ export class KeyTable implements RowSource {
   /** Numbers of a widened value of one key head. */
   readonly columns: number;
   /** Flags and positions of slots: a table of rows without numbers. */
-  readonly #marks = new RowStore(0);
+  readonly #marks: RowStore;
   readonly #keys: NumberTable;
   readonly #values: NumberTable;
   /** null where they are float32. */
@@ -57,7 +59,8 @@ export class KeyTable implements RowSource {
   norms = new Float64Array(0);
 
   /** Makes an empty table; `queries` are the rows that biases are with. */
-  constructor({ layout, maskHeads, columns, makeTable }: KeyLayout, queries: LiveRows) {
+  constructor({ layout, maskHeads, columns, hasPositions, makeTable }: KeyLayout, queries: LiveRows) {
+    this.#marks = new RowStore(0, hasPositions);
     this.#queries = queries;
     this.#layout = layout;
     this.#maskHeads = maskHeads;

@@ -8,7 +8,7 @@
 import { noWork } from "../work.ts";
 import type { ScoreRule } from "../../numerics/score_rule.ts";
 import type { HeadLayout } from "../../numerics/head_layout.ts";
-import type { WeightRounding } from "./host_certifier.ts";
+import type { WeightRounding } from "./weight_rounding.ts";
 import type { CertifiedTotals } from "./pair_terms.ts";
 import { Kernels, type QueryHead } from "./kernels.ts";
 import type { KeysAt } from "./keys_at.ts";

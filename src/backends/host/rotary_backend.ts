@@ -31,7 +31,7 @@ export async function createRotaryBackend(
   rotary: Rotary,
 ): Promise<Backend> {
   const { rotary: _, ...rule } = config.rule;
-  return new RotaryBackend(config.layout, rotary, await factory({ ...config, rule }));
+  return new RotaryBackend(config.layout, rotary, await factory({ ...config, rule, hasPositions: true }));
 }
 
 /** A batch with its rows turned. */

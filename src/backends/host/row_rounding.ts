@@ -10,14 +10,13 @@ import { NOTHING, type Since } from "../since.ts";
 import type { TakenRow } from "./certificate_kernel.ts";
 import type { HeadRows } from "./head_rows.ts";
 import type { HostRows } from "./host_rows.ts";
-import { NO_WEIGHT_ROUNDING, type WeightRounding } from "./host_certifier.ts";
+import { NO_WEIGHT_ROUNDING, type RoundedRow, type WeightRounding } from "./weight_rounding.ts";
 import type { KeysAt } from "./keys_at.ts";
 import type { RowTotals } from "./row_totals.ts";
 import { ScoreDoubt } from "./score_doubt.ts";
 import { roundingBy, type ScoreKind, scoreRounding } from "./score_rounding.ts";
 import type { StateStore } from "./state_store.ts";
 import type { ValueSpread } from "./value_spread.ts";
-import type { RoundedRow } from "./weight_rounding.ts";
 
 const DOUBLE_ROUNDING = 2 ** -50;
 /**

@@ -1,5 +1,5 @@
 /**
- * Float32 rows by slot, each with a position and a flag that says whether it is live. A row is `width`
+ * Float32 rows by slot, each with a flag that says whether it is live and, where there are some, a position. A row is `width`
  * numbers at `slot · width`. Capacity at least doubles when it grows.
  */
 
@@ -16,8 +16,12 @@ export class RowStore implements RowSource {
   live: Uint8Array;
   positions: Float64Array;
 
-  constructor(width: number) {
+  readonly #hasPositions: boolean;
+
+  /** Without positions, those of all rows are 0 and take no memory. */
+  constructor(width: number, hasPositions = true) {
     this.width = width;
+    this.#hasPositions = hasPositions;
     this.rows = new Float32Array(0);
     this.live = new Uint8Array(0);
     this.positions = new Float64Array(0);
@@ -29,7 +33,7 @@ export class RowStore implements RowSource {
     const capacity = Math.max(size, 2 * this.live.length);
     const rows = new Float32Array(capacity * this.width);
     const live = new Uint8Array(capacity);
-    const positions = new Float64Array(capacity);
+    const positions = new Float64Array(this.#hasPositions ? capacity : 0);
     rows.set(this.rows);
     live.set(this.live);
     positions.set(this.positions);
@@ -48,7 +52,7 @@ export class RowStore implements RowSource {
   }
 
   position(slot: number): number {
-    return this.positions[slot];
+    return this.#hasPositions ? this.positions[slot] : 0;
   }
 
   copyRow(slot: number, target: Float32Array, offset: number): void {
@@ -63,7 +67,7 @@ export class RowStore implements RowSource {
   mark(slot: number, live: number, position: number): void {
     this.liveCount += live - this.live[slot];
     this.live[slot] = live;
-    this.positions[slot] = position;
+    if (this.#hasPositions) this.positions[slot] = position;
     if (slot >= this.size) this.size = slot + 1;
   }
 
@@ -79,7 +83,7 @@ export class RowStore implements RowSource {
 
   /** Bytes of `capacity` slots. */
   bytesOf(capacity: number): number {
-    return capacity * (4 * this.width + 1 + 8);
+    return capacity * (4 * this.width + 1 + (this.#hasPositions ? 8 : 0));
   }
 }
 

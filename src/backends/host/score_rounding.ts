@@ -17,8 +17,7 @@
  */
 
 import { hasBias, isBiasCapped, largestCapped, type ScoreRule } from "../../numerics/score_rule.ts";
-import { UNKNOWN_WEIGHTS, type WeightRounding } from "./host_certifier.ts";
-import type { RoundedRow } from "./weight_rounding.ts";
+import { type RoundedRow, UNKNOWN_WEIGHTS, type WeightRounding } from "./weight_rounding.ts";
 
 const FLOAT64_ROUNDING = 2 ** -53;
 /**

@@ -247,6 +247,7 @@ function toHostRows(
     layout,
     maskHeads,
     columns,
+    hasPositions: true,
     makeTable: () => new ArrayTable(),
   });
   rows.reserve(rows.sizesFor(changes, NOTHING.retained));

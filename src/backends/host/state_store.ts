@@ -10,7 +10,7 @@ import type { SavedArrays } from "../../base/saved_array.ts";
 import type { AttentionOutput, Changes, Cohort, Costs, PassingQueries } from "../backend.ts";
 import { noWork, type Work } from "../work.ts";
 import type { CertificateKernel } from "./certificate_kernel.ts";
-import type { WeightRounding } from "./host_certifier.ts";
+import type { WeightRounding } from "./weight_rounding.ts";
 import type { HostRows, RowSizes } from "./host_rows.ts";
 import { ArrayTable, type NumberTable } from "./number_table.ts";
 import type { RowStates } from "./row_states.ts";

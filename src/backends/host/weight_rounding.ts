@@ -13,7 +13,6 @@
  */
 
 import { hasBias, isBiasCapped, largestCapped, type ScoreRule } from "../../numerics/score_rule.ts";
-import type { WeightRounding } from "./host_certifier.ts";
 
 const FLOAT32_ROUNDING = 2 ** -24;
 /**
@@ -26,6 +25,22 @@ const NOTICED_DEPTH = 40;
 const EXACT_POWERS = 22_000;
 /** Covers the terms of higher order. */
 const SLACK = 1.01;
+
+/** What computing scores and weights may have done to a state before they were summed. */
+export interface WeightRounding {
+  /** The mass is off by at most this share of itself. */
+  readonly mass: number;
+  /** The weights are off by at most this total variation. */
+  readonly variation: number;
+  /** Whether that is known only since the scores were looked at one by one. */
+  readonly isDoubtful?: boolean;
+}
+
+/** Of weights in float64, whose rounding is below everything that is charged in any case. */
+export const NO_WEIGHT_ROUNDING: WeightRounding = { mass: 0, variation: 0 };
+
+/** Of weights of which nothing is known but that they are weights. */
+export const UNKNOWN_WEIGHTS: WeightRounding = { mass: Infinity, variation: 1, isDoubtful: true };
 
 /** A row whose weights the kernels computed. */
 export interface RoundedRow {

@@ -62,6 +62,11 @@ export class RowUpdater {
     this.#terms.reserve(count);
   }
 
+  /** Bytes beside those in the memory of the kernels. */
+  get bytes(): number {
+    return this.#terms.bytes;
+  }
+
   /** Wipes the scores and weights of the last question. */
   forget(): void {
     this.#scores.wipe(this.#scoreBytes);

@@ -57,19 +57,24 @@ export class TermList {
     this.#table = new MemoryTable(arena);
   }
 
+  /** Bytes beside those in the memory of the kernels. */
+  get bytes(): number {
+    return this.slots.byteLength + this.#done.byteLength;
+  }
+
   /** Makes room for `count` terms. */
   reserve(count: number): void {
     if (count <= this.#capacity) return;
     const capacity = 2 * Math.ceil(Math.max(count, 2 * this.#capacity) / 2);
-    this.#table.reserve(24 * capacity);
+    this.#table.reserve((this.#hasPositions ? 24 : 16) * capacity);
     this.#capacity = capacity;
     this.slots = new Uint32Array(capacity);
-    this.#done = new Uint8Array(capacity);
     const words = (at: number) => this.#arena.words(this.#table.address + at * capacity, capacity);
     this.#keys = words(0);
     this.#values = words(4);
     this.#signs = words(8);
     this.#biases = words(12);
+    if (!this.#hasPositions) return;
     this.#positions = this.#arena.doubles(this.#table.address + 16 * capacity, capacity);
   }
 
@@ -110,6 +115,7 @@ export class TermList {
 
   /** Adds the terms of an exchange of all keys that have changed since an epoch. The list must be empty. */
   exchange({ stored, retained }: HostRows, { slots, retained: retainedIds }: Since): void {
+    if (this.#done.length < slots.length) this.#done = new Uint8Array(2 * slots.length);
     const done = this.#done;
     for (let t = 0; t < slots.length; t++) {
       const isReplaced = retainedIds[t] !== NO_ROW && stored.isLive(slots[t]);

@@ -138,7 +138,7 @@ export class WasmStore extends StateStore {
   }
 
   bytes(): number {
-    return this.#arena.bytes;
+    return this.#arena.bytes + this.#updater.bytes;
   }
 
   bytesOf({ queryCapacity }: RowSizes): number {

@@ -50,7 +50,8 @@ Deno.test("drift ledger: a row whose weights could not be noted is not followed"
     throw new RangeError("refused");
   };
   const row = Uint32Array.of(3);
-  await backend.update(row, []).catch(() => backend.update(row, []));
+  const update = async () => await backend.update(row, []);
+  await update().catch(update);
   store.blockLogs = blockLogs;
   await backend.update(row, []);
   const moved = await setKey1(11);

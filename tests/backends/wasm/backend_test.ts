@@ -167,7 +167,11 @@ Deno.test("wasm backend: what addresses do not reach is refused before anything 
   };
   const bytes = backend.bytes();
   const store = () => backend.store({ keys: far, queries: none }, Uint32Array.of(NO_ROW), new Uint32Array(0));
-  await assertRejects(store, CapacityError, "wasm: 1073741825 keys and 0 queries would take");
+  await assertRejects(
+    async () => await store(),
+    CapacityError,
+    "wasm: 1073741825 keys and 0 queries would take",
+  );
   assertEquals([backend.bytes(), backend.keys.isLive(2 ** 30)], [bytes, false]);
   await backend.dispose();
 });

@@ -143,6 +143,7 @@ Deno.test("webgpu: what was kept or read of a row is wiped at the host when it i
     layout,
     maskHeads: 1,
     columns: 4,
+    hasPositions: true,
     makeTable,
   });
   const key = { slots: Uint32Array.of(0), positions: new Float64Array(1) };

@@ -72,7 +72,7 @@ Deno.test({
         () => backend.save(3),
         () => backend.update(none, [cohort]),
       ]
-    ) await assertRejects(call, DisposedError);
+    ) await assertRejects(async () => await call(), DisposedError);
     await backend.forget(none);
     await new Promise((resolve) => setTimeout(resolve, 30));
     assertEquals([names.length, backend.traffic.buffers], [asked, 0]);
@@ -101,7 +101,7 @@ Deno.test({
         if (isLost) lost = "gone";
         let isDone = false;
         const asks = {
-          update: () => backend.update(rows, []),
+          update: async () => await backend.update(rows, []),
           read: () => backend.read(cohort, WHOLE),
           weights: () => backend.weights(0, 0, 20),
         };
