@@ -72,6 +72,14 @@ export function takeIdList(operation: string, name: string, input: unknown, expe
   return { length, entries, kind };
 }
 
+/** As `takeList` where few of the entries may be wanted: no copy is made, and the entries are still the caller's. */
+export function takeView(operation: string, name: string, input: unknown): List {
+  const kind = typedArrayKind(input);
+  if (kind === null) return takeList(operation, name, input);
+  checkTypedArray(operation, name, input, NUMBERS);
+  return { length: lengthOf(input), entries: input, kind };
+}
+
 /** Throws when `input` is no list; makes no copy. */
 export function checkArray(operation: string, name: string, input: unknown): asserts input is RowInput {
   const isObject = typeof input === "object" && input !== null && !ArrayBuffer.isView(input);

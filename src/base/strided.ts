@@ -4,7 +4,7 @@
  */
 
 import { describe, InputError } from "./errors.ts";
-import { allocate, isCount, takeList, toNumbers } from "./lists.ts";
+import { allocate, FLOAT32, isCount, takeList, takeView } from "./lists.ts";
 
 /**
  * A matrix that may be a view of a larger array: number (i, c) is `data[offset + i * strides[0] + c *
@@ -46,8 +46,7 @@ export function fromStrided(operation: string, name: string, parts: StridedParts
   const { offset = 0 } = parts;
   const shape = toShape(operation, `${name}.shape`, parts.shape);
   const strides = toStrides(operation, `${name}.strides`, parts.strides, shape);
-  const list = takeList(operation, `${name}.data`, parts.data);
-  const given = toNumbers(operation, `${name}.data`, list);
+  const given = takeView(operation, `${name}.data`, parts.data);
   const [heads, rows, columns] = shape.length === 3 ? shape : [1, ...shape];
   const [head, row, column] = shape.length === 3 ? strides : [0, ...strides];
   if (!isCount(offset)) {
@@ -63,7 +62,15 @@ export function fromStrided(operation: string, name: string, parts: StridedParts
   for (let h = 0; h < heads; h++) {
     for (let i = 0; i < rows; i++) {
       const from = offset + h * head + i * row, to = (i * heads + h) * columns;
-      for (let c = 0; c < columns; c++) data[to + c] = given[from + c * column];
+      // What lies between the numbers of the view is none of its business, and may be anything.
+      for (let c = 0; c < columns; c++) {
+        const at = from + c * column, entry = given.entries[at];
+        if (typeof entry === "number") {
+          data[to + c] = entry;
+          if (Number.isFinite(data[to + c])) continue;
+        }
+        throw new InputError(operation, `${name}.data has ${describe(entry)} at index ${at}`, FLOAT32);
+      }
     }
   }
   return { data, shape: [rows, heads * columns], heads: shape.length === 3 ? heads : null };

@@ -132,6 +132,8 @@ export class KeyHistory {
     this.changes++;
     const newest = this.#epochs.newest?.epoch ?? MISSING;
     this.#epoch++;
+    // Where no key has changed, current states have missed nothing.
+    if (slots.length === 0) this.#epochs.renew(this.#epoch - 1, this.#epoch);
     this.#since.clear();
     this.#changed.clear();
     for (let t = 0; t < slots.length; t++) {

@@ -86,6 +86,11 @@ export class StateEpochs {
     }
   }
 
+  /** Moves all query slots of epoch `from` to `to`, which must be the newest, if they are the newest group. */
+  renew(from: number, to: number): void {
+    if (this.#newest?.epoch === from) this.#newest.epoch = to;
+  }
+
   /** The epoch of a list that was moved as a whole, and is a group still; else null. Lists stay as they are. */
   epochOfWhole(slots: Uint32Array): number | null {
     return this.#newest !== null && this.#newest.whole === slots ? this.#newest.epoch : null;

@@ -35,6 +35,11 @@ class Model {
       if (row) rows.set(slot, row);
       else rows.delete(slot);
     }
+    if (edits.length === 0) {
+      for (const [query, moment] of this.epochs) {
+        if (moment === this.epoch) this.epochs.set(query, moment + 1);
+      }
+    }
     this.rows.push(rows);
     this.batches.push(edits.map(([slot]) => slot));
     this.numbers.push(numbers);

@@ -247,3 +247,29 @@ Deno.test("a batch that fails gives back as many rows as there were, however man
   place.history.abandon(new Uint32Array(0), dropped);
   assertEquals(place.history.takeFreed(), dropped);
 });
+
+Deno.test("a batch that changes no key leaves current states current, so that one question is about all of them", () => {
+  const place = makePlace();
+  place.store([[0, [7, 7, 0]]]);
+  place.reach(0);
+  place.reach(1);
+  for (let batch = 0; batch < 3; batch++) {
+    place.store([]);
+    assertEquals(place.history.isCurrent, true);
+  }
+  place.reach(2);
+  const queries = Uint32Array.of(0, 1, 2);
+  const { cohorts } = place.history.standing(queries);
+  assertEquals(cohorts.map(({ epoch, queries, since }) => [epoch, [...queries], since.slots.length]), [
+    [4, [0, 1, 2], 0],
+  ]);
+  // What is behind stays behind.
+  place.store([[1, [8, 8, 1]]]);
+  place.reach(1);
+  place.store([]);
+  const { cohorts: apart } = place.history.standing(queries);
+  assertEquals(apart.map(({ epoch, queries, since }) => [epoch, [...queries], [...since.slots]]), [
+    [4, [0, 2], [1]],
+    [6, [1], []],
+  ]);
+});

@@ -128,6 +128,15 @@ export class Cells {
     if (this.#cell) this.#cell.stops++;
   }
 
+  /** Whether a stop is new, and meant for the running code, which hears of it now: for no callback while its cell waits. */
+  hears(press: number): boolean {
+    const cell = this.#cell;
+    if (press <= this.#press || cell === null || this.#current.getStore() !== cell) return false;
+    if (waitsOf(cell).length > 0) return false;
+    this.hear(press);
+    return true;
+  }
+
   /** Gives the value that an `await` of a cell waits for. */
   readonly awaiting = <T>(value: T, isTop?: unknown): T | Promise<Awaited<T>> => {
     const isThere = !mayWait(value);

@@ -35,6 +35,7 @@ export class Outputs {
   readonly #marker: string;
   readonly #originNow: () => Origin | null;
   readonly #later: (work: () => void, milliseconds: number) => void;
+  readonly #sent: (letters: number) => void;
   #pieces: string[] = [];
   #length = 0;
   #name: StreamName = "stdout";
@@ -42,17 +43,19 @@ export class Outputs {
   #sentAt = -Infinity;
   #isTimed = false;
 
-  /** `originNow` says what the running code belongs to, `later` calls in a turn of its own. */
+  /** `originNow` says what the running code belongs to, `later` calls in a turn of its own, `sent` is told of text. */
   constructor(
     broadcast: Broadcast,
     marker: string,
     originNow: () => Origin | null,
     later: (work: () => void, milliseconds: number) => void,
+    sent: (letters: number) => void,
   ) {
     this.#broadcast = broadcast;
     this.#marker = marker;
     this.#originNow = originNow;
     this.#later = later;
+    this.#sent = sent;
   }
 
   /** A cell begins: its first piece leaves at once, however soon after the last one of another. */
@@ -104,8 +107,9 @@ export class Outputs {
     const content = { name: this.#name, text: this.#pieces.join("") };
     this.#pieces = [];
     this.#length = 0;
-    this.#sentAt = performance.now();
     this.#broadcast(this.#marker, { kind: "output", origin: this.#origin, type: "stream", content });
+    this.#sent(content.text.length);
+    this.#sentAt = performance.now();
   }
 }
 

@@ -11,6 +11,7 @@ import { Cells } from "./cells.ts";
 import { type CommNews, Comms } from "./comms.ts";
 import { replaceConsole } from "./console.ts";
 import { failureOf } from "./failures.ts";
+import { Flow } from "./flow.ts";
 import { missingNames, registerPackages } from "./imports.ts";
 import { type DenoInternals, denoInternals } from "./internals.ts";
 import { Introspection } from "./introspection.ts";
@@ -70,6 +71,7 @@ const EXIT_MS = 5000;
 export class Prelude {
   readonly #cells = new Cells();
   readonly #comms: Comms;
+  readonly #flow = new Flow((press) => this.#cells.hears(press));
   readonly #introspection = new Introspection();
   readonly #outputs: Outputs;
   readonly #internals: DenoInternals = denoInternals();
@@ -86,7 +88,13 @@ export class Prelude {
   constructor({ marker }: PreludeSettings) {
     // Taken now, so that no cell can come between.
     const { broadcast } = Reflect.get(Deno, "jupyter") as StockJupyter;
-    this.#outputs = new Outputs(broadcast, marker, () => this.#cells.origin, laterTurn);
+    this.#outputs = new Outputs(
+      broadcast,
+      marker,
+      () => this.#cells.origin,
+      laterTurn,
+      (letters) => this.#flow.sent(letters),
+    );
     this.#comms = new Comms((type, content, parts) => this.#outputs.show(type, content, parts));
   }
 
@@ -107,7 +115,7 @@ export class Prelude {
     // ipywidgets of version 6 asks at once, before there is any widget, which one it should be.
     this.#comms.registerTarget("jupyter.widget.version", (comm) => comm.send({ version: "~2.1.4" }));
     this.#hearErrors();
-    const watch = { port, token: watchToken, mark, connectionFile };
+    const watch = { port, token: watchToken, mark, connectionFile, counter: this.#flow.counter };
     this.#startWatchdog = () => startWatchdog(watch);
     // To start a worker takes a while, in which the first cell would wait.
     laterTurn(() => this.#watch(), WATCH_MS);

@@ -5,7 +5,8 @@
 
 import { endProcesses } from "../descendants.ts";
 import { encodeLinkFrame } from "../link/frames.ts";
-import { Deno, Error, Uint8Array, URL, Worker } from "../natives.ts";
+import { Atomics, Deno, Error, Uint8Array, URL, Worker } from "../natives.ts";
+import { HANDED_ON, PRESSES } from "./flow.ts";
 
 /** The settings of the worker. */
 export interface WatchdogSettings {
@@ -15,6 +16,8 @@ export interface WatchdogSettings {
   readonly mark: string;
   /** The file by which the kernel was told where to listen. */
   readonly connectionFile: string;
+  /** Where it counts what the proxy says to have handed on. */
+  readonly counter: Int32Array<SharedArrayBuffer>;
 }
 
 /** Starts it. */
@@ -24,12 +27,18 @@ export function startWatchdog(settings: WatchdogSettings): void {
 }
 
 /** Waits for the end of the line, and ends this process, with all that cells have started. */
-export async function watch({ port, token, mark, connectionFile }: WatchdogSettings): Promise<never> {
+export async function watch(
+  { port, token, mark, connectionFile, counter }: WatchdogSettings,
+): Promise<never> {
   try {
     const stream = await Deno.connect({ hostname: "127.0.0.1", port });
     await stream.write(encodeLinkFrame({ type: "watch", token }));
-    const nothing = new Uint8Array(64);
-    while (await stream.read(nothing) !== null);
+    // A byte of 0 is a unit that was handed on, one of 1 the stop button.
+    const bytes = new Uint8Array(64);
+    for (let count = await stream.read(bytes); count !== null; count = await stream.read(bytes)) {
+      for (let at = 0; at < count; at++) Atomics.add(counter, bytes[at] === 0 ? HANDED_ON : PRESSES, 1);
+      Atomics.notify(counter, HANDED_ON);
+    }
   } catch {
     // As good as an end.
   }

@@ -12,6 +12,7 @@ import type { PreludeSettings } from "../prelude/bridge.ts";
 import type { Origin } from "../prelude/outputs.ts";
 import type { JsonObject, Message } from "../protocol/message.ts";
 import { endProcesses } from "../descendants.ts";
+import { FlowCount } from "../link/flow.ts";
 import { EarlyProcess } from "./early_process.ts";
 import { LinkServer } from "./link_server.ts";
 import { Written } from "./written.ts";
@@ -26,7 +27,7 @@ export interface ChildOptions extends Pick<PreludeSettings, "packages" | "permis
   /** One that has been started already, by the same mark; else one is started. */
   readonly early?: EarlyProcess;
   /** Takes what the kernel shows, and what it belongs to; null where nobody knows. */
-  readonly onOutput: (output: KernelOutput, origin: Origin | null) => void;
+  readonly onOutput: (output: KernelOutput, origin: Origin | null) => Promise<void> | void;
   /** Told of what a cell throws, as the content of an error message. */
   readonly onFailure: (content: JsonObject, origin: Origin | null) => void;
   /** Told whether mistakes in types are to be told. */
@@ -53,6 +54,8 @@ const FLUSH_MS = 2000;
 const HANDOVER_MS = 50;
 /** A kernel that computes on is terminated so often, and one that does not begin for so long goes on without our part. */
 const REVIVALS = 4, BEGIN_MS = 10_000;
+/** So long a front end may take for what it was sent last. */
+const STALLED_MS = 2000;
 /** In which Linux counts the time of threads. */
 const TICK_MS = 10;
 
@@ -68,6 +71,8 @@ export class ChildKernel {
   #done: { readonly id: number; readonly resolve: () => void } | null = null;
   #doneId = -1;
   #heardAt = 0;
+  readonly #flow = new FlowCount();
+  #handedOn: Promise<void> = Promise.resolve();
   #exitCode: number | null = null;
   #process!: KernelProcess;
   #lastFlush = 0;
@@ -309,13 +314,22 @@ export class ChildKernel {
     }
   }
 
+  /** Tells the kernel of text that front ends have taken; of what they do not take for long, too, but slowly. */
+  #handOn(letters: number, told: Promise<void> | void): void {
+    const units = this.#flow.add(letters);
+    if (units === 0) return;
+    this.#handedOn = this.#handedOn.then(() => Promise.race([told, pause(STALLED_MS)]))
+      .then(() => this.link.handedOn(units));
+  }
+
   #take(message: Message): void {
     const { content, metadata, buffers, header: { msg_type: type } } = message;
     this.#heardAt = performance.now();
     if (type !== this.#settings.marker) {
       // The messages that follow from our own code are not published.
       const isOurs = !this.#hasBegun || this.#isBeginning && type === "execute_input";
-      return isOurs ? undefined : this.#options.onOutput({ type, content, metadata, buffers }, null);
+      if (!isOurs) this.#options.onOutput({ type, content, metadata, buffers }, null);
+      return;
     }
     const id = Number(content.id), origin = content.origin as Origin | null;
     switch (content.kind) {
@@ -326,7 +340,8 @@ export class ChildKernel {
           metadata,
           buffers,
         };
-        return this.#options.onOutput(output, origin);
+        const told = this.#options.onOutput(output, origin);
+        return output.type === "stream" ? this.#handOn(String(output.content.text).length, told) : undefined;
       }
       case "failed":
         return this.#options.onFailure(content.content as JsonObject, origin);

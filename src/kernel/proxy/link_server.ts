@@ -30,6 +30,10 @@ export class LinkServer implements Disposable {
   readonly #strangers = new Set<Deno.TcpConn>();
   #tokens: { hello: string | null; watch: string | null } = { hello: null, watch: null };
   #kernel: Deno.TcpConn | null = null;
+  #watch: Deno.TcpConn | null = null;
+  /** What its worker has not heard of yet, one byte each: units that were handed on, and presses of the stop button. */
+  #untold: number[] = [];
+  #presses = 0;
   #thread: number | null = null;
   #lastWrite: Promise<unknown> = Promise.resolve();
   #lastId = 0;
@@ -61,6 +65,24 @@ export class LinkServer implements Disposable {
     this.#lastWrite = this.#lastWrite.then(async () => {
       for (let at = 0; at < bytes.length;) at += await kernel.write(bytes.subarray(at));
     }).catch(() => {});
+  }
+
+  /** Says that so many units of text have been handed on; a worker hears it, however busy the kernel is. */
+  handedOn(units: number): void {
+    for (let unit = 0; unit < units; unit++) this.#untold.push(0);
+    this.#tellWatch();
+  }
+
+  /** Says that the stop button was pressed, so often by now. */
+  pressed(presses: number): void {
+    for (; this.#presses < presses; this.#presses++) this.#untold.push(1);
+    this.#tellWatch();
+  }
+
+  #tellWatch(): void {
+    if (!this.#watch || this.#untold.length === 0) return;
+    // So few bytes are written at once, and nobody is there whom their loss would matter to.
+    this.#watch.write(Uint8Array.from(this.#untold.splice(0))).catch(() => {});
   }
 
   /** Asks something; null when there is no answer in time. */
@@ -99,6 +121,10 @@ export class LinkServer implements Disposable {
         stream.setNoDelay(true);
         this.#kernel = stream;
       }
+      if (role === "watch") {
+        this.#watch = stream;
+        this.#tellWatch();
+      }
       while (role !== null) {
         const { head } = await readLinkFrame(reader);
         if (head.type === "answer") this.#questions.get(Number(head.id))?.(head);
@@ -107,6 +133,7 @@ export class LinkServer implements Disposable {
       // It has ended, or does not speak as it should.
     } finally {
       if (this.#kernel === stream) this.#kernel = null;
+      if (this.#watch === stream) this.#watch = null;
     }
   }
 

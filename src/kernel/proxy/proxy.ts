@@ -291,7 +291,10 @@ export class KernelProxy implements AsyncDisposable {
     }
   }
 
-  #takeOutput({ type, content, metadata, buffers }: KernelOutput, origin: Origin | null): void {
+  #takeOutput(
+    { type, content, metadata, buffers }: KernelOutput,
+    origin: Origin | null,
+  ): Promise<void> | void {
     if (this.#isEnding) return;
     // The proxy says these itself, at the right time, and errors when all is known of them.
     if (type === "status" || type === "execute_input") return;
@@ -299,7 +302,7 @@ export class KernelProxy implements AsyncDisposable {
     if (COMM_TYPES.has(type)) this.#comms.fromKernel(type, content);
     const known = this.#cells.requestOf(origin) ?? this.#comms.messageOf(origin);
     const parent = known ?? this.#cells.running?.request ?? this.#comms.current ?? this.#cells.lastRequest;
-    this.#news.tell(type, this.#withPlaces(content), parent, { metadata, buffers });
+    return this.#news.tell(type, this.#withPlaces(content), parent, { metadata, buffers });
   }
 
   /** Texts of errors that are shown name the places in what was written. */
@@ -321,6 +324,7 @@ export class KernelProxy implements AsyncDisposable {
   /** One stop at a time, which hears of those that come meanwhile: another would hit a kernel that recovers from the first. */
   #stop(): void {
     this.#presses++;
+    this.#child.link.pressed(this.#presses);
     const cell = this.#cells.running;
     if (cell) {
       cell.stops++;
