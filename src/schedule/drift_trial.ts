@@ -45,6 +45,11 @@ const WORTH: Readonly<Record<Unit, number>> = { work: 0.3, time: 0.1 };
  * average, or when its exact answers have cost this multiple of building its rows.
  */
 const REFRESHES = 4, BUILDS = 3;
+/**
+ * A sample is given up for its length only when its exact answers have cost this multiple of its beginning, so
+ * that that can have been earned.
+ */
+const BEGINNINGS = 16;
 /** A sample decides nothing before so many answers. */
 const EARLY = 4;
 /** All query slots may cost this multiple of what the sample would have cost before it earned. */
@@ -70,8 +75,9 @@ class Balance {
   #earned = 0;
   #net = 0;
   #deepest = 0;
-  /** The cost that exact answers have had in it. */
+  /** The cost that exact answers have had in it, and that of its beginning. */
   #exact = 0;
+  #begun = 0;
   /** What all query slots may lose besides the share. */
   #allowed = 0;
 
@@ -86,7 +92,7 @@ class Balance {
   }
 
   beginSample(cost: Price): void {
-    this.#loss = cost[this.#unit];
+    this.#loss = this.#begun = cost[this.#unit];
     this.#earned = this.#net = -this.#loss;
     this.#exact = this.#deepest = this.#allowed = 0;
   }
@@ -122,9 +128,17 @@ class Balance {
     return this.#net >= WORTH[this.#unit] * this.#exact;
   }
 
-  /** Whether exact answers of the sample have cost as much as building its rows some times. */
+  /** Whether it earns enough, but for its beginning. */
+  get isEarning(): boolean {
+    return this.#net + this.#begun >= WORTH[this.#unit] * this.#exact;
+  }
+
+  /**
+   * Whether exact answers of the sample have cost some times as much as building its rows, and as beginning
+   * it.
+   */
   isLongBeside(build: Price): boolean {
-    return this.#exact > BUILDS * build[this.#unit];
+    return this.#exact > Math.max(BUILDS * build[this.#unit], BEGINNINGS * this.#begun);
   }
 
   get isTooDear(): boolean {
@@ -203,9 +217,10 @@ export class DriftTrial {
     this.#time.sampled(sampled);
     this.#answers++;
     this.#refreshes += sampled.refreshes;
-    if (this.hasPaid) return;
-    const isFutile = this.#refreshes >= REFRESHES && this.#answers >= EARLY ||
-      this.#work.isLongBeside(build);
+    if (this.#answers < EARLY || this.hasPaid) return;
+    const isEarning = this.#work.isEarning && this.#time.isEarning;
+    const isFutile = this.#refreshes >= REFRESHES && !isEarning ||
+      this.#work.isLongBeside(build) && this.#time.isLongBeside(build);
     // A sample that was only too dear may go on for longer next time.
     if (isFutile) this.#end(this.#failures + 1);
     else if (this.#isTooDear) this.#end(Math.max(1, this.#failures));
