@@ -33,7 +33,8 @@ export function versionOfServer(program: string): string {
 }
 
 function candidates(named: string | undefined): string[] {
-  const cache = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME") ?? ""}/.cache`;
+  // An empty variable counts as none.
+  const cache = Deno.env.get("XDG_CACHE_HOME") || `${Deno.env.get("HOME") ?? ""}/.cache`;
   const fetched = ["new", "old"].map((folder) => `${cache}/attune-nats/${folder}/nats-server`);
   const paths = [named, findProgram("nats-server"), ...PLACES, ...fetched];
   return paths.filter((path) => path !== undefined && isFile(path)).map(String);

@@ -11,7 +11,7 @@ Deno.test({
   ...requires("NumPy", python, "pip install numpy"),
   fn: async () => {
     const { success, stdout } = await new Deno.Command(python!, {
-      args: [SCRIPT, "1", "0.02", "7x40", "16x9"],
+      args: ["-B", SCRIPT, "numpy_ways", "1", "0.02", "7x40", "16x9"],
     })
       .output();
     assert(success);
