@@ -13,7 +13,7 @@ import { type Outcome, simulate } from "../../testing/cluster/simulate.ts";
 import type { SeedResult } from "../../testing/cluster/simulate_worker.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
 
-const SEEDS = IS_LONG ? 900 : 15;
+const SEEDS = IS_LONG ? 900 : 10;
 /** Runs in which answers once said that they were younger than they were. */
 const ONCE_WRONG: readonly number[] = [22, 514];
 const WORKERS = IS_LONG ? navigator.hardwareConcurrency : 2;

@@ -13,7 +13,7 @@ import { editOne, KEYS, RULES, type Stream, STREAMS } from "../../testing/certif
 import { MemoryModel, type ModelRule } from "../../testing/memory_model.ts";
 import { Random } from "../../testing/random.ts";
 
-const EDITS = IS_LONG ? 300_000 : 15_000;
+const EDITS = IS_LONG ? 300_000 : 9_000;
 const QUERIES = 5;
 
 /** Bound and distance of each row peeked, where edits wait. */

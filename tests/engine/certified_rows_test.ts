@@ -12,7 +12,7 @@ import { QUICK_BACKENDS } from "../backends_here.ts";
 
 /** More than two tiles of the kernels, and a block that is not full. */
 const QUERIES = 77;
-const STEPS = IS_LONG ? 4000 : 70;
+const STEPS = IS_LONG ? 4000 : 45;
 
 const HOT: Stream = { ...STREAMS["all of it, rows of different moments"], kinds: ["entry", "row", "value"] };
 const WILD: Stream = { ...STREAMS["all of it, hostile"], reads: true };

@@ -51,7 +51,7 @@ for (const backend of BACKENDS) {
   for (const [name, rule] of Object.entries(RULES)) {
     Deno.test(`${name} on ${backend}: any order of moves, shifts, edits and files is exact`, async () => {
       const random = new Random(31);
-      for (let round = 0; round < casesOn(backend, LONG ? 200 : 24); round++) {
+      for (let round = 0; round < casesOn(backend, LONG ? 200 : 12); round++) {
         await live(backend, rule, random);
       }
     });
@@ -209,7 +209,7 @@ Deno.test("positions that are not whole come behind a shift: nothing is rounded"
 
 Deno.test("positions are those of rows that move one by one, to the bit, whatever the origin", async () => {
   const random = new Random(34);
-  for (let round = 0; round < (LONG ? 400 : 60); round++) {
+  for (let round = 0; round < (LONG ? 400 : 30); round++) {
     const alibi = round % 3 === 0;
     const options = {
       ...{ query: random.rows(2, 2), key: random.rows(5, 2), value: random.rows(5, 1), causal: true },

@@ -78,7 +78,7 @@ function isTelling(number: number): boolean {
 }
 
 for (const backend of BACKENDS) {
-  const seeds = casesOn(backend, LONG ? 300 : 12);
+  const seeds = casesOn(backend, LONG ? 300 : 6);
 
   Deno.test(`forgotten: keys, values and queries that were deleted, on ${backend}`, async () => {
     for (let seed = 1; seed <= seeds; seed++) {

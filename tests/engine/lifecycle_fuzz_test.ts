@@ -16,7 +16,7 @@ import { MemoryModel, type ModelRule } from "../../testing/memory_model.ts";
 import { Random } from "../../testing/random.ts";
 
 const LONG = Deno.env.get("ATTUNE_LONG") === "1";
-const STEPS = LONG ? 100_000 : 2_500;
+const STEPS = LONG ? 100_000 : 1_500;
 /**
  * Steps after which all engines are disposed and a new seed begins, so that a failure has a short history.
  */

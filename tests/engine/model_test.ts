@@ -114,17 +114,17 @@ async function runSequences(
 
 for (const backend of BACKENDS) {
   Deno.test(`model: any sequence of calls is exact on ${backend}`, async () => {
-    await runSequences(backend, casesOn(backend, LONG ? 800 : 60), {});
+    await runSequences(backend, casesOn(backend, LONG ? 800 : 36), {});
   });
 
   Deno.test(`model: also when ${backend} takes its time`, async () => {
-    await runSequences(backend, casesOn(backend, LONG ? 160 : 20), {
+    await runSequences(backend, casesOn(backend, LONG ? 160 : 12), {
       wrap: (inner) => new SlowBackend(inner),
     });
   });
 
   Deno.test(`model: no edit is lost when ${backend} fails now and then`, async () => {
-    await runSequences(backend, casesOn(backend, LONG ? 160 : 20), {
+    await runSequences(backend, casesOn(backend, LONG ? 160 : 12), {
       wrap: (inner, random) => {
         const failing = new FailingBackend(inner);
         let batches = 0;

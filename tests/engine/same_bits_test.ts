@@ -45,7 +45,7 @@ async function checkSeeds(count: number, check: (random: Random) => Promise<void
 }
 
 for (const backend of QUICK_BACKENDS) {
-  const seeds = casesOn(backend, LONG ? 1500 : 50);
+  const seeds = casesOn(backend, LONG ? 1500 : 30);
 
   Deno.test(`same bits: a row built alone, in a batch, and as a passing query on ${backend}`, async () => {
     await checkSeeds(seeds, async (random) => {

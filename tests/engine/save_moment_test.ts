@@ -123,7 +123,7 @@ for (const backend of BACKENDS) {
   for (const kind of KINDS) {
     Deno.test(`saves while edits go on, ${backend}, ${kind.name}: each is of the moment of its call`, async () => {
       let editsDuring = 0;
-      for (let seed = 1; seed <= casesOn(backend, IS_LONG ? 60 : 4); seed++) {
+      for (let seed = 1; seed <= casesOn(backend, IS_LONG ? 60 : 2); seed++) {
         const make = () => DynamicAttention.create<RowId, RowId>(optionsOf(kind, new Random(seed), backend));
         await using quiet = await make();
         await using busy = await make();

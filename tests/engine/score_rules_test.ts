@@ -103,7 +103,7 @@ for (const backend of BACKENDS) {
   for (const [name, extras] of Object.entries(EXTRAS)) {
     Deno.test(`${name} on ${backend}: once, by log-sum-exps and weights`, async () => {
       const random = new Random(5);
-      for (let round = 0; round < casesOn(backend, LONG ? 200 : 10); round++) {
+      for (let round = 0; round < casesOn(backend, LONG ? 200 : 6); round++) {
         const softcap = random.pick([0, 2.5]), mask = random.pick([null, maskOf]);
         const model = modelOf(random, { ...RULE, ...extras, softcap, maskOf: mask });
         const options = { ...optionsOf(model), backend }, truth = model.standing();
@@ -128,7 +128,7 @@ for (const backend of BACKENDS) {
 
     Deno.test(`${name} on ${backend}: rows move, are saved, and go to another backend`, async () => {
       const random = new Random(6);
-      for (let round = 0; round < casesOn(backend, LONG ? 120 : 6); round++) {
+      for (let round = 0; round < casesOn(backend, LONG ? 120 : 4); round++) {
         const model = modelOf(random, { ...RULE, ...extras });
         const live = await DynamicAttention.create({
           ...optionsOf(model),

@@ -142,13 +142,13 @@ async function runTwins(
 
 for (const backend of BACKENDS) {
   Deno.test(`an engine loaded on ${backend} answers as the saved one, to the bit, through any edits`, async () => {
-    await runTwins(backend, casesOn(backend, backend === "webgpu" ? 24 : LONG ? 3000 : 90));
+    await runTwins(backend, casesOn(backend, backend === "webgpu" ? 24 : LONG ? 3000 : 50));
   });
 
   Deno.test(`also when ${backend} takes its time`, async () => {
     await runTwins(
       backend,
-      casesOn(backend, backend === "webgpu" ? 16 : LONG ? 500 : 20),
+      casesOn(backend, backend === "webgpu" ? 16 : LONG ? 500 : 10),
       (inner) => new SlowBackend(inner),
     );
   });

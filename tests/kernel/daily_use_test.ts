@@ -1,3 +1,5 @@
+// Full suite: it runs what people type by the hundred.
+//
 // What people type into a notebook of TypeScript every day, by mistake or by habit from elsewhere, and what they read then.
 
 import { stripVTControlCharacters } from "node:util";

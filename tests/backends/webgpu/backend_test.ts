@@ -1,3 +1,5 @@
+// Full suite: a software device takes its time.
+//
 // The webgpu backend by itself: that weights repeat to the bit, what is asked of the device, small buffers,
 // arithmetic that fails, and devices that fail.
 
