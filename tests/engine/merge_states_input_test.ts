@@ -1,6 +1,7 @@
 // Inputs and results of mergeStates, unmergeState and attentionState: the oracle's state, no bad states, no
 // shared memory.
 
+import { describe } from "../../src/base/errors.ts";
 import {
   attention,
   type AttentionState,
@@ -168,7 +169,7 @@ const BAD_STATES: readonly (readonly [state: unknown, message: string])[] = [
   ...[NaN, Infinity, 1e39, -1e39, "1", null, 1n].map((L) =>
     [
       { ...GOOD, logSumExp: { data: [0, L, 0, 0], shape: [2, 2] } },
-      `.logSumExp has ${typeof L === "string" ? '"1"' : L} at index 1, expected finite numbers of float32 ` +
+      `.logSumExp has ${describe(L)} at index 1, expected finite numbers of float32 ` +
       "range or -Infinity",
     ] as const
   ),
