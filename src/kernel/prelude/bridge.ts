@@ -4,7 +4,6 @@
  */
 
 import type { JsonObject } from "../protocol/message.ts";
-import type { LoopAwaits } from "./waits.ts";
 
 /**
  * Where the code of cells finds it: a name alone, since a notebook may have a `Symbol` or a `globalThis` of its own. A cell
@@ -60,6 +59,18 @@ export interface FrontEnd {
   readonly ipywidgets: number | null;
   /** Whether anywidget's front end is installed. */
   readonly anywidget: boolean;
+}
+
+/** The parts of a loop that its rewritten awaits call. */
+export interface LoopAwaits {
+  /** Gives the value that an await of the loop waits for. */
+  begin(value: unknown): unknown;
+  /** Takes what an await has given. */
+  end<T>(value: T): T;
+  /** Takes what the loop goes over. */
+  over<T>(items: T): T;
+  /** The loop has come to its end. */
+  finish(): void;
 }
 
 /** The kernel from the inside. */

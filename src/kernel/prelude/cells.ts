@@ -11,7 +11,8 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { Origin } from "./outputs.ts";
 import { Pace } from "./pace.ts";
 import { laterTurn } from "./timers.ts";
-import { FREE_LOOP, Interrupted, type LoopAwaits, LoopWait, Wait } from "./waits.ts";
+import type { LoopAwaits } from "./bridge.ts";
+import { FREE_LOOP, Interrupted, LoopWait, Wait } from "./waits.ts";
 import { Promise, Reflect, Set, Symbol } from "../natives.ts";
 
 /** A cell, or a message to a comm, with all that was started by it. */

@@ -6,6 +6,7 @@
  */
 
 import { Array, Error, Symbol } from "../natives.ts";
+import type { LoopAwaits } from "./bridge.ts";
 import type { Pace } from "./pace.ts";
 
 /** The error that stopped code sees thrown. */
@@ -63,18 +64,6 @@ export class Wait {
     this.before = this.after = this;
     return true;
   }
-}
-
-/** The parts of a loop that its rewritten awaits call. */
-export interface LoopAwaits {
-  /** Gives the value that an await of the loop waits for. */
-  begin(value: unknown): unknown;
-  /** Takes what an await has given. */
-  end<T>(value: T): T;
-  /** Takes what the loop goes over. */
-  over<T>(items: T): T;
-  /** The loop has come to its end. */
-  finish(): void;
 }
 
 /** The parts of a task that a loop looks at. */
