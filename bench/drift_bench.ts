@@ -55,7 +55,7 @@ const WAYS: readonly Way[] = [
   },
 ];
 const EDITS = 8;
-/** Ways are measured in turns of so many looks, so that other work of the machine meets all of them. */
+/** The benchmark measures ways in turns of so many looks, so that other work of the machine meets all of them. */
 const TURN = 32;
 
 /** A way that is being measured. */

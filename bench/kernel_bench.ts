@@ -16,7 +16,7 @@ const STARTERS: { readonly ours: Start; readonly stock: Start } = {
   stock: (onMessage) => KernelProcess.start(onMessage ? { onMessage } : {}),
 };
 
-/** What each turn of a loop at the top of a cell does. */
+/** Statements that a loop at the top of a cell runs in each turn, by what they await. */
 const AWAITED: Readonly<Record<string, string>> = {
   "a number": "await i",
   "a promise that is settled": "await Promise.resolve(i)",

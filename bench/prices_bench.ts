@@ -151,7 +151,7 @@ async function clocked(backend: BackendName): Promise<LookTimes> {
   return { common, look, multiplyAdd, updated, answered, copy, copied, tried, batch, step, noted, begun };
 }
 
-/** What reckoning a sample takes for an answer, and what beginning to follow takes for a row. */
+/** Measures how long reckoning a sample takes for an answer, and beginning to follow for a row. */
 async function timesOfTrial(backend: BackendName): Promise<[tried: number, begun: number]> {
   const queries = 4096,
     dim = 32,

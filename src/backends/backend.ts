@@ -117,12 +117,12 @@ export interface Costs {
    * The number of neighbouring query slots, from a multiple of it on, that are computed at the cost of one.
    */
   readonly rowsTogether: number;
-  /** What parts of a look take. */
+  /** Times by which a look is priced. */
   readonly times: LookTimes;
 }
 
 /**
- * What parts of an exact answer and of one by copies take, in nanoseconds. They are fixed numbers, so that what is
+ * Nanoseconds that parts of an exact answer take, and of one by copies. They are fixed numbers, so that what is
  * answered does not depend on a clock; `deno task bench:prices` holds them against one.
  */
 export interface LookTimes {

@@ -1,5 +1,5 @@
 /**
- * What parts of a look cost, in counted work and in time by a backend's constants.
+ * Prices of the parts of a look, in counted work and in time by a backend's constants.
  */
 
 import type { Backend } from "../backends/backend.ts";

@@ -2,6 +2,7 @@
 // and go.
 
 import { assert, assertEquals, assertLessOrEqual, assertRejects } from "../../testing/assert.ts";
+import { lateRecords } from "../../testing/cluster/changed_log.ts";
 import { Random } from "../../testing/random.ts";
 import { DynamicAttention, IdError } from "../../mod.ts";
 import { ClusterError, type ClusterMemory, connect, host, memoryLog } from "../../src/cluster/mod.ts";
@@ -181,19 +182,7 @@ Deno.test("cluster: hosts that write the plan at the same time end with one that
 
 Deno.test("cluster: a host that is behind with the standing queries waits for them, and is not asked again and again", async () => {
   const inner = memoryLog(), LATE_MS = 150;
-  const slow: typeof inner = {
-    ...inner,
-    open: async (role) => {
-      const session = await inner.open(role), follow = session.follow.bind(session);
-      session.follow = async function* (subject, after, options) {
-        for await (const records of follow(subject, after, options)) {
-          if (subject === QUERY_SUBJECT) await new Promise((resolve) => setTimeout(resolve, LATE_MS));
-          yield records;
-        }
-      };
-      return session;
-    },
-  };
+  const slow = lateRecords(inner, LATE_MS, (subject) => subject === QUERY_SUBJECT);
   await using one = await host(slow);
   await using memory = await connect(inner, { create: { dim: 1, valueDim: 1, partitions: 1 } });
   await memory.edit([{ kind: "set", id: "a", key: [0], value: [3] }]);

@@ -2,6 +2,7 @@
 // it saves bytes.
 
 import { assert, assertGreater, assertLess, assertLessOrEqual } from "../../testing/assert.ts";
+import { lateRecords, seenReplies } from "../../testing/cluster/changed_log.ts";
 import { Random } from "../../testing/random.ts";
 import { type ClusterEdit, connect, host, memoryLog } from "../../src/cluster/mod.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
@@ -77,18 +78,9 @@ Deno.test("cluster: what a certificate takes does not grow with the value's numb
   for (const valueDim of [8, 512]) {
     const inner = memoryLog();
     let received = 0;
-    const log: typeof inner = {
-      ...inner,
-      open: async (role) => {
-        const session = await inner.open(role), request = session.request.bind(session);
-        session.request = async (address, body, options) => {
-          const reply = await request(address, body, options);
-          received += reply.length;
-          return reply;
-        };
-        return session;
-      },
-    };
+    const log = seenReplies(inner, (reply) => {
+      received += reply.length;
+    });
     await using _host = await host(inner);
     await using memory = await connect(log, { create: { dim: 1, valueDim, partitions: 2 } });
     await memory.edit([{ kind: "set", id: "a", key: [1], value: new Float32Array(valueDim).fill(1) }]);
@@ -106,18 +98,7 @@ Deno.test("cluster: what a certificate takes does not grow with the value's numb
 
 Deno.test("cluster: the age of an answer includes the way of the reply, for rows that are given again, too", async () => {
   const inner = memoryLog(), LATE_MS = 60;
-  const log: typeof inner = {
-    ...inner,
-    open: async (role) => {
-      const session = await inner.open(role), request = session.request.bind(session);
-      session.request = async (address, body, options) => {
-        const reply = await request(address, body, options);
-        await new Promise((resolve) => setTimeout(resolve, LATE_MS));
-        return reply;
-      };
-      return session;
-    },
-  };
+  const log = seenReplies(inner, () => new Promise((resolve) => setTimeout(resolve, LATE_MS)));
   await using _host = await host(inner);
   await using memory = await connect(log, { create: { dim: 1, valueDim: 1, partitions: 3 } });
   await using writer = await connect(inner);
@@ -144,19 +125,7 @@ Deno.test("cluster: the age of an answer includes the way of the reply, for rows
 
 Deno.test("cluster: a host that begins does not say that it has what came while it was loading", async () => {
   const inner = memoryLog(), LATE_MS = 80;
-  const slow: typeof inner = {
-    ...inner,
-    open: async (role) => {
-      const session = await inner.open(role), follow = session.follow.bind(session);
-      session.follow = async function* (subject, after, options) {
-        for await (const records of follow(subject, after, options)) {
-          await new Promise((resolve) => setTimeout(resolve, LATE_MS));
-          yield records;
-        }
-      };
-      return session;
-    },
-  };
+  const slow = lateRecords(inner, LATE_MS);
   await using memory = await connect(inner, { create: { dim: 1, valueDim: 1, partitions: 1 } });
   await using writer = await connect(inner);
   await memory.edit([{ kind: "set", id: "a", key: [0], value: [1] }]);

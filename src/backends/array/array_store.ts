@@ -15,23 +15,18 @@ import type { KeysAt } from "../host/keys_at.ts";
 import { RowStates } from "../host/row_states.ts";
 import { RowTotals } from "../host/row_totals.ts";
 import { restoreStates, saveStates } from "../host/saved_states.ts";
-import { type HeldRow, StateStore } from "../host/state_store.ts";
+import { type HeldRow, HOST_TIMES, StateStore } from "../host/state_store.ts";
 
 const COSTS: Costs = {
   exponential: 15,
   compensatedAdd: 1.6,
   rowsTogether: 1,
   times: {
-    common: 6_000,
+    ...HOST_TIMES,
     look: 10_500,
     multiplyAdd: 1.5,
     updated: 1,
     answered: 4.4,
-    copy: 21,
-    copied: 0.095,
-    tried: 2_500,
-    batch: 4_000,
-    step: 8,
     noted: 100,
     begun: 530,
   },

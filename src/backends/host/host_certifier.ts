@@ -112,7 +112,7 @@ export class HostCertifier {
     this.#output.fill(0);
   }
 
-  /** Lets go of the sums of a tile, none of whose rows has any at the host. */
+  /** Lets go of the sums of a tile when none of its rows has sums at the host any more. */
   letGo(tile: CertifiedTile): void {
     if (!tile.host) return;
     const { pairs } = tile.host;

@@ -7,14 +7,23 @@
  */
 
 import type { SavedArrays } from "../../base/saved_array.ts";
-import type { AttentionOutput, Changes, Cohort, Costs, PassingQueries } from "../backend.ts";
+import type { AttentionOutput, Changes, Cohort, Costs, LookTimes, PassingQueries } from "../backend.ts";
 import { noWork, type Work } from "../work.ts";
 import type { CertificateKernel } from "./certificate_kernel.ts";
-import type { WeightRounding } from "./weight_rounding.ts";
 import type { HostRows, RowSizes } from "./host_rows.ts";
 import { ArrayTable, type NumberTable } from "./number_table.ts";
 import type { RowStates } from "./row_states.ts";
-import type { RoundedRow } from "./weight_rounding.ts";
+import type { RoundedRow, WeightRounding } from "./weight_rounding.ts";
+
+/** The times of what the host does in the same way for all stores. */
+export const HOST_TIMES: Pick<LookTimes, "common" | "copy" | "copied" | "tried" | "batch" | "step"> = {
+  common: 6_000,
+  copy: 21,
+  copied: 0.095,
+  tried: 2_500,
+  batch: 4_000,
+  step: 8,
+};
 
 /** The state of a head row in float64, valid until the next call of `held`. */
 export interface HeldRow {

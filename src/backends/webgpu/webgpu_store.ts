@@ -11,7 +11,7 @@ import type { BackendConfig, Changes, Cohort, Costs, PassingQueries } from "../b
 import type { HostRows, RowSizes } from "../host/host_rows.ts";
 import { isScaleInRange } from "../host/key_reach.ts";
 import { RowStates } from "../host/row_states.ts";
-import { type Float32Limits, type HeldRow, StateStore } from "../host/state_store.ts";
+import { type Float32Limits, type HeldRow, HOST_TIMES, StateStore } from "../host/state_store.ts";
 import { NO_ROW } from "../since.ts";
 import type { GpuDevice } from "./device.ts";
 import { DeviceRows } from "./device_rows.ts";
@@ -37,16 +37,11 @@ const COSTS: Costs = {
   compensatedAdd: 2,
   rowsTogether: 1,
   times: {
-    common: 6_000,
+    ...HOST_TIMES,
     look: 100_000,
     multiplyAdd: 0.002,
     updated: 0.1,
     answered: 0.5,
-    copy: 21,
-    copied: 0.095,
-    tried: 2_500,
-    batch: 4_000,
-    step: 8,
     noted: 100,
     begun: 530,
   },

@@ -244,7 +244,7 @@ export class Cells {
     } as AsyncIterable<T>;
   };
 
-  /** The value of an await in a task that was stopped; null where it waits as any other. */
+  /** Decides an await in a task that was stopped: what it gives, or null where it waits like any other. */
   #afterStop<T>(task: Task): Promise<Awaited<T>> | null {
     if (!task.isRunning) {
       // Code that a stopped cell has left running ends here; code that catches everything must not go round for ever.
