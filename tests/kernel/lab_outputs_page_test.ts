@@ -4,18 +4,10 @@
 // What cells show in JupyterLab 4 and Notebook 7, in their own pages: figures that follow the theme, places whose content
 // changes, controls with a function below them, comms of one's own from either end, and an exported page.
 
-import { chromium, type Page } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../studies/browser.ts";
+import type { Page } from "playwright-core";
 import { assert, assertEquals } from "../../testing/assert.ts";
-import { notebookOf, type NotebookServer, startLabServer } from "../../testing/kernel/notebook_server.ts";
-import { findProgram, requires } from "../../testing/requirements.ts";
+import { cellOf, openNotebook, outputs, runCell, testInLabs } from "../../testing/kernel/lab_pages.ts";
 import { keepScreenshot } from "../../testing/screenshots.ts";
-
-const browserPath = findProgram("chromium", "google-chrome", "chrome");
-const lab = findProgram("jupyter-lab");
-const needsLab = requires("JupyterLab 4", lab, "pip install --requirement .ci/python-packages.txt");
-const needsBrowser = requires("chromium", browserPath, "apt-get install chromium");
-const notebook = lab?.replace(/jupyter-lab$/, "jupyter-notebook");
 
 const PREPARE = `import { DynamicAttention } from "@attune/attention";
 import { attentionHeatmap, embedPlotly, heaviestKeys, readAttention, show, table } from "@attune/attention/jupyter";
@@ -41,7 +33,6 @@ const comm = openComm("to-page", { rows: 3 });
 comm.onMessage = ({ data }) => heard.push(["answer", data]);
 comm.send({ color: "red" }, { buffers: [Uint8Array.of(7, 8)] })`;
 const HEARD = "JSON.stringify(heard)";
-const COUNT = 7;
 
 /** Registers the page's end of comms in the kernel's connection. */
 const PAGE_COMMS = `(() => {
@@ -63,33 +54,6 @@ const PAGE_OPENS = `(async () => {
   await comm.send({ n: 1 }, {}, [new Uint8Array([1, 2, 3]).buffer]).done;
 })()`;
 
-function cellOf(page: Page, at: number) {
-  return page.locator(".jp-Notebook .jp-CodeCell").nth(at);
-}
-
-async function runCell(page: Page, at: number): Promise<void> {
-  const cell = cellOf(page, at);
-  await cell.scrollIntoViewIfNeeded();
-  await cell.locator(".cm-content").click();
-  await page.keyboard.press("Control+Enter");
-}
-
-/** Waits until a text stands in the outputs of a cell. */
-async function outputs(page: Page, at: number, text: string | RegExp): Promise<void> {
-  await cellOf(page, at).locator(".jp-OutputArea").getByText(text).first().waitFor({ timeout: 90_000 });
-}
-
-/** Opens the notebook and runs its first cell; what is run before the page is connected is not run at all. */
-async function open(server: NotebookServer, page: Page): Promise<void> {
-  await server.open(page, "x.ipynb");
-  await page.waitForTimeout(3000);
-  for (let attempt = 0; attempt < 10; attempt++) {
-    await runCell(page, 0);
-    const prompt = cellOf(page, 0).locator(".jp-InputPrompt").filter({ hasText: /\[\d+\]:/ });
-    if (await prompt.waitFor({ timeout: 8_000 }).then(() => true, () => false)) return;
-  }
-}
-
 async function setTheme(page: Page, name: string): Promise<void> {
   await page.evaluate(
     `jupyterapp.commands.execute("apputils:change-theme", { theme: ${JSON.stringify(name)} })`,
@@ -100,104 +64,87 @@ async function setTheme(page: Page, name: string): Promise<void> {
   await page.waitForTimeout(1500);
 }
 
-for (const kind of ["lab", "notebook"] as const) {
-  Deno.test({
-    name: `${
-      kind === "lab" ? "JupyterLab 4" : "Notebook 7"
-    }: figures, themes, places, controls, comms, export`,
-    ignore: needsLab.ignore || needsBrowser.ignore,
-    fn: async (t) => {
-      await using server = await startLabServer((kind === "lab" ? lab : notebook) as string, kind);
-      await using browser = await chromium.launch({
-        executablePath: browserPath as string,
-        args: [...BROWSER_SWITCHES],
-      });
-      const page = await browser.newPage({ viewport: { width: 1200, height: 1600 } });
-      page.setDefaultTimeout(90_000);
-      const wrong: string[] = [];
-      // Others are of the page itself.
-      page.on("pageerror", ({ stack = "" }) => /attune|plotly|widget/.test(stack) && wrong.push(stack));
-      await Deno.writeTextFile(
-        `${server.home}/x.ipynb`,
-        notebookOf(PREPARE, FIGURES, OUTPUT, INTERACT, COMMS, HEARD, "1"),
+const CELLS = [PREPARE, FIGURES, OUTPUT, INTERACT, COMMS, HEARD, "1"];
+
+testInLabs("figures, themes, places, controls, comms, export", CELLS, 1600, async (t, lab) => {
+  const { kind, server, browser, page } = lab, wrong: string[] = [];
+  // Others are of the page itself.
+  page.on("pageerror", ({ stack = "" }) => /attune|plotly|widget/.test(stack) && wrong.push(stack));
+  await t.step("figures are drawn, and follow the theme", async () => {
+    await openNotebook(lab);
+    await runCell(page, 1);
+    const plots = cellOf(page, 1).locator(".js-plotly-plot .main-svg");
+    await plots.first().waitFor();
+    await page.waitForTimeout(2000);
+    await keepScreenshot(page, `${kind}-figures-light`);
+    const inkOf = () =>
+      page.evaluate<string>(
+        `getComputedStyle(document.querySelector(".jp-OutputArea .js-plotly-plot .main-svg text")).fill`,
       );
-      await t.step("figures are drawn, and follow the theme", async () => {
-        await open(server, page);
-        await runCell(page, 1);
-        const plots = cellOf(page, 1).locator(".js-plotly-plot .main-svg");
-        await plots.first().waitFor();
-        await page.waitForTimeout(2000);
-        await keepScreenshot(page, `${kind}-figures-light`);
-        const inkOf = () =>
-          page.evaluate<string>(
-            `getComputedStyle(document.querySelector(".jp-OutputArea .js-plotly-plot .main-svg text")).fill`,
-          );
-        const light = await inkOf();
-        await setTheme(page, "JupyterLab Dark");
-        await keepScreenshot(page, `${kind}-figures-dark`);
-        const dark = await inkOf();
-        await runCell(page, 1);
-        await page.waitForTimeout(4000);
-        await keepScreenshot(page, `${kind}-figures-dark-again`);
-        await setTheme(page, "JupyterLab Light");
-        assert(light !== dark, `${light} ${dark}`);
-      });
-      await t.step("a place whose content changes", async () => {
-        await runCell(page, 2);
-        await outputs(page, 2, "1912");
-        assertEquals(await cellOf(page, 2).locator(".jp-OutputArea table").count(), 1);
-        assertEquals(await cellOf(page, 2).locator(".jp-OutputArea").getByText("first words").count(), 0);
-        await keepScreenshot(page, `${kind}-output`);
-      });
-      await t.step("controls, and a function below them", async () => {
-        await runCell(page, 3);
-        await outputs(page, 3, "product 14");
-        const area = cellOf(page, 3).locator(".jp-OutputArea");
-        const track = area.locator(".attune-panel input[type=range], .widget-slider .noUi-base").first();
-        const box = await track.boundingBox();
-        assert(box);
-        await keepScreenshot(page, `${kind}-interact`);
-        await page.mouse.click(box.x + box.width * 0.9, box.y + box.height / 2);
-        await outputs(page, 3, /nine is too much/);
-        await keepScreenshot(page, `${kind}-interact-error`);
-        await page.mouse.click(box.x + box.width * 0.5, box.y + box.height / 2);
-        await outputs(page, 3, "product 35");
-        await area.locator(
-          ".attune-panel input[type=checkbox], .widget-toggle-button, .widget-checkbox input",
-        ).first()
-          .click();
-        await outputs(page, 3, "switched off");
-        await setTheme(page, "JupyterLab Dark");
-        await area.scrollIntoViewIfNeeded();
-        await keepScreenshot(page, `${kind}-interact-dark`);
-        await setTheme(page, "JupyterLab Light");
-      });
-      await t.step("comms from either end, with bytes", async () => {
-        await page.evaluate(PAGE_COMMS);
-        await runCell(page, 4);
-        await page.waitForFunction("seen.length >= 2");
-        await page.evaluate(PAGE_OPENS);
-        await page.waitForFunction("seen.length >= 3");
-        await page.waitForTimeout(500);
-        await runCell(page, 5);
-        await outputs(page, 5, `[["answer",{"thanks":true}],{"hello":"kernel"},[{"n":1},[1,2,3]]]`);
-        assertEquals(await page.evaluate("seen"), [{ rows: 3 }, [{ color: "red" }, [7, 8]], {
-          echo: { n: 1 },
-        }]);
-      });
-      await t.step("export", async () => {
-        await page.keyboard.press("Control+s");
-        await page.waitForTimeout(3000);
-        const exported = await browser.newPage({ viewport: { width: 1200, height: 1600 } });
-        await exported.goto(`${server.origin}/nbconvert/html/x.ipynb${server.search}&download=false`);
-        await exported.locator(".js-plotly-plot .main-svg").first().waitFor();
-        await exported.waitForTimeout(1500);
-        await keepScreenshot(exported, `${kind}-exported`);
-        const text = await exported.locator("body").innerText();
-        for (const part of ["Ada", "1912", "DynamicAttention"]) assert(text.includes(part), part);
-      });
-      assertEquals(await page.locator(".jp-Notebook .jp-CodeCell").count(), COUNT);
-      assertEquals(wrong, []);
-    },
+    const light = await inkOf();
+    await setTheme(page, "JupyterLab Dark");
+    await keepScreenshot(page, `${kind}-figures-dark`);
+    const dark = await inkOf();
+    await runCell(page, 1);
+    await page.waitForTimeout(4000);
+    await keepScreenshot(page, `${kind}-figures-dark-again`);
+    await setTheme(page, "JupyterLab Light");
+    assert(light !== dark, `${light} ${dark}`);
   });
-}
+  await t.step("a place whose content changes", async () => {
+    await runCell(page, 2);
+    await outputs(page, 2, "1912");
+    assertEquals(await cellOf(page, 2).locator(".jp-OutputArea table").count(), 1);
+    assertEquals(await cellOf(page, 2).locator(".jp-OutputArea").getByText("first words").count(), 0);
+    await keepScreenshot(page, `${kind}-output`);
+  });
+  await t.step("controls, and a function below them", async () => {
+    await runCell(page, 3);
+    await outputs(page, 3, "product 14");
+    const area = cellOf(page, 3).locator(".jp-OutputArea");
+    const track = area.locator(".attune-panel input[type=range], .widget-slider .noUi-base").first();
+    const box = await track.boundingBox();
+    assert(box);
+    await keepScreenshot(page, `${kind}-interact`);
+    await page.mouse.click(box.x + box.width * 0.9, box.y + box.height / 2);
+    await outputs(page, 3, /nine is too much/);
+    await keepScreenshot(page, `${kind}-interact-error`);
+    await page.mouse.click(box.x + box.width * 0.5, box.y + box.height / 2);
+    await outputs(page, 3, "product 35");
+    await area.locator(
+      ".attune-panel input[type=checkbox], .widget-toggle-button, .widget-checkbox input",
+    ).first()
+      .click();
+    await outputs(page, 3, "switched off");
+    await setTheme(page, "JupyterLab Dark");
+    await area.scrollIntoViewIfNeeded();
+    await keepScreenshot(page, `${kind}-interact-dark`);
+    await setTheme(page, "JupyterLab Light");
+  });
+  await t.step("comms from either end, with bytes", async () => {
+    await page.evaluate(PAGE_COMMS);
+    await runCell(page, 4);
+    await page.waitForFunction("seen.length >= 2");
+    await page.evaluate(PAGE_OPENS);
+    await page.waitForFunction("seen.length >= 3");
+    await page.waitForTimeout(500);
+    await runCell(page, 5);
+    await outputs(page, 5, `[["answer",{"thanks":true}],{"hello":"kernel"},[{"n":1},[1,2,3]]]`);
+    assertEquals(await page.evaluate("seen"), [{ rows: 3 }, [{ color: "red" }, [7, 8]], {
+      echo: { n: 1 },
+    }]);
+  });
+  await t.step("export", async () => {
+    await page.keyboard.press("Control+s");
+    await page.waitForTimeout(3000);
+    const exported = await browser.newPage({ viewport: { width: 1200, height: 1600 } });
+    await exported.goto(`${server.origin}/nbconvert/html/x.ipynb${server.search}&download=false`);
+    await exported.locator(".js-plotly-plot .main-svg").first().waitFor();
+    await exported.waitForTimeout(1500);
+    await keepScreenshot(exported, `${kind}-exported`);
+    const text = await exported.locator("body").innerText();
+    for (const part of ["Ada", "1912", "DynamicAttention"]) assert(text.includes(part), part);
+  });
+  assertEquals(await page.locator(".jp-Notebook .jp-CodeCell").count(), CELLS.length);
+  assertEquals(wrong, []);
+});

@@ -4,19 +4,10 @@
 // JupyterLab 4 and Notebook 7 with their own page: widgets that are moved, and are there after a reload, stop, restart,
 // completion, inspection, progress while busy, live figures.
 
-import { chromium, type Page } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../studies/browser.ts";
+import type { Page } from "playwright-core";
 import { assert, assertEquals } from "../../testing/assert.ts";
-import { notebookOf, type NotebookServer, startLabServer } from "../../testing/kernel/notebook_server.ts";
-import { findProgram, requires } from "../../testing/requirements.ts";
+import { cellOf, openNotebook, outputs, runCell, testInLabs } from "../../testing/kernel/lab_pages.ts";
 import { keepScreenshot } from "../../testing/screenshots.ts";
-
-const browserPath = findProgram("chromium", "google-chrome", "chrome");
-const lab = findProgram("jupyter-lab");
-const needsLab = requires("JupyterLab 4", lab, "pip install --requirement .ci/python-packages.txt");
-const needsBrowser = requires("chromium", browserPath, "apt-get install chromium");
-/** Notebook 7 is in the same environment; another one may go first on the path. */
-const notebook = lab?.replace(/jupyter-lab$/, "jupyter-notebook");
 
 const PREPARE = `import { DynamicAttention } from "@attune/attention";
 import { liveFigure, setWidgetProtocol, slider } from "@attune/attention/widgets";
@@ -34,20 +25,6 @@ const BUSY =
 "busy is over"`;
 const ENDLESS =
   `let turns = 0; while (true) { turns++; await new Promise((resolve) => setTimeout(resolve, 10)); }`;
-
-/** Runs the cell with this number, which must be in view. */
-async function runCell(page: Page, at: number): Promise<void> {
-  const cell = page.locator(".jp-Notebook .jp-CodeCell").nth(at);
-  await cell.scrollIntoViewIfNeeded();
-  await cell.locator(".cm-content").click();
-  await page.keyboard.press("Control+Enter");
-}
-
-/** Waits until a text stands in the outputs of a cell. */
-async function outputs(page: Page, at: number, text: string | RegExp): Promise<void> {
-  await page.locator(".jp-Notebook .jp-CodeCell").nth(at).locator(".jp-OutputArea").getByText(text).first()
-    .waitFor({ timeout: 90_000 });
-}
 
 /** Moves the slider of our module and that of ipywidgets; what a handler prints goes to JupyterLab's log, so cells are asked. */
 async function checkWidgets(page: Page, kind: string, value: number): Promise<void> {
@@ -67,119 +44,92 @@ async function checkWidgets(page: Page, kind: string, value: number): Promise<vo
   await keepScreenshot(page, `${kind}-widgets-${value}`);
 }
 
-async function openAndRun(server: NotebookServer, page: Page): Promise<void> {
-  await server.open(page, "x.ipynb");
-  // What is run before the page is connected to the kernel is not run at all.
-  await page.waitForTimeout(3000);
-  for (let attempt = 0; attempt < 10; attempt++) {
-    await runCell(page, 0);
-    const prompt = page.locator(".jp-CodeCell .jp-InputPrompt").first().filter({ hasText: /\[\d+\]:/ });
-    if (await prompt.waitFor({ timeout: 8_000 }).then(() => true, () => false)) break;
-  }
-  await runCell(page, 1);
-  await runCell(page, 2);
-}
+const CELLS = [
+  PREPARE,
+  CONTROL("anywidget"),
+  CONTROL("ipywidgets"),
+  BUSY,
+  ENDLESS,
+  "turns > 0",
+  "data[0]",
+  "await liveFigure(live)",
+  "`moved to ${[seen_anywidget, seen_ipywidgets]}`",
+];
 
-for (const kind of ["lab", "notebook"] as const) {
-  Deno.test({
-    name: `${
-      kind === "lab" ? "JupyterLab 4" : "Notebook 7"
-    }: widgets, reload, stop, completion, inspection, progress`,
-    ignore: needsLab.ignore || needsBrowser.ignore,
-    fn: async (t) => {
-      await using server = await startLabServer((kind === "lab" ? lab : notebook) as string, kind);
-      await using browser = await chromium.launch({
-        executablePath: browserPath as string,
-        args: [...BROWSER_SWITCHES],
-      });
-      const page = await browser.newPage({ viewport: { width: 1200, height: 1400 } });
-      page.setDefaultTimeout(90_000);
-      await Deno.writeTextFile(
-        `${server.home}/x.ipynb`,
-        notebookOf(
-          PREPARE,
-          CONTROL("anywidget"),
-          CONTROL("ipywidgets"),
-          BUSY,
-          ENDLESS,
-          "turns > 0",
-          "data[0]",
-          "await liveFigure(live)",
-          "`moved to ${[seen_anywidget, seen_ipywidgets]}`",
-        ),
-      );
-      await t.step("widgets answer", async () => {
-        await openAndRun(server, page);
-        await checkWidgets(page, kind, 2);
-      });
-      await t.step("widgets are there, and answer, after a reload", async () => {
-        await page.keyboard.press("Control+s");
-        await page.waitForTimeout(2500);
-        await server.open(page, "x.ipynb");
-        await page.waitForTimeout(3000);
-        await checkWidgets(page, kind, 4);
-      });
-      await t.step("progress is seen while a cell is busy", async () => {
-        await runCell(page, 3);
-        const bar = page.locator(".jp-OutputArea [role=progressbar][aria-valuenow]").first();
-        await bar.waitFor();
-        await page.waitForTimeout(1500);
-        const seen = await bar.getAttribute("aria-valuenow");
-        await keepScreenshot(page, `${kind}-progress`);
-        assert(Number(seen) > 0 && Number(seen) < 100, String(seen));
-        await outputs(page, 3, "busy is over");
-      });
-      await t.step("stop", async () => {
-        await runCell(page, 4);
-        await page.waitForTimeout(1000);
-        await page.locator(".jp-Notebook .jp-CodeCell").nth(4).locator(".jp-InputPrompt").click();
-        await page.keyboard.press("i");
-        await page.keyboard.press("i");
-        await outputs(page, 4, /Interrupted/);
-        await runCell(page, 5);
-        await outputs(page, 5, "true");
-        await keepScreenshot(page, `${kind}-stopped`);
-      });
-      await t.step("completion and inspection", async () => {
-        const cell = page.locator(".jp-Notebook .jp-CodeCell").nth(6);
-        await cell.locator(".cm-content").click();
-        await page.keyboard.press("Control+End");
-        await page.keyboard.type(".al");
-        await page.keyboard.press("Tab");
-        await page.waitForFunction(
-          `[...document.querySelectorAll(".jp-CodeCell")][6].textContent.includes("data[0].alpha") || document.querySelector(".jp-Completer")?.textContent.includes("alpha")`,
-        );
-        await keepScreenshot(page, `${kind}-completion`);
-        await page.keyboard.press("Escape");
-        await cell.locator(".cm-content").click();
-        await page.keyboard.press("Control+a");
-        await page.keyboard.type("Math.max");
-        const tooltip = page.locator(".jp-Tooltip");
-        for (let attempt = 0; attempt < 6; attempt++) {
-          await page.keyboard.press("Shift+Tab");
-          if (await tooltip.waitFor({ timeout: 8_000 }).then(() => true, () => false)) break;
-        }
-        assert(await tooltip.isVisible());
-        await keepScreenshot(page, `${kind}-inspection`);
-      });
-      await t.step("a live figure", async () => {
-        await runCell(page, 7);
-        await page.locator('.jp-OutputArea img[src^="data:image/svg+xml"], .attune-panel img').last()
-          .waitFor();
-        await keepScreenshot(page, `${kind}-figure`);
-      });
-      await t.step("restart", async () => {
-        await page.locator(".jp-Notebook .jp-CodeCell").nth(5).locator(".jp-InputPrompt").click();
-        await page.keyboard.press("0");
-        await page.keyboard.press("0");
-        const accept = page.locator(".jp-Dialog button.jp-mod-accept");
-        await accept.first().waitFor();
-        await accept.first().click();
-        await page.waitForTimeout(4000);
-        await runCell(page, 5);
-        await outputs(page, 5, /turns is not defined/);
-      });
-      assertEquals(await page.locator(".jp-RenderedText.jp-mod-error, .jp-OutputArea").count() > 0, true);
-    },
+testInLabs("widgets, reload, stop, completion, inspection, progress", CELLS, 1400, async (t, lab) => {
+  const { kind, server, page } = lab;
+  await t.step("widgets answer", async () => {
+    await openNotebook(lab);
+    await runCell(page, 1);
+    await runCell(page, 2);
+    await checkWidgets(page, kind, 2);
   });
-}
+  await t.step("widgets are there, and answer, after a reload", async () => {
+    await page.keyboard.press("Control+s");
+    await page.waitForTimeout(2500);
+    await server.open(page, "x.ipynb");
+    await page.waitForTimeout(3000);
+    await checkWidgets(page, kind, 4);
+  });
+  await t.step("progress is seen while a cell is busy", async () => {
+    await runCell(page, 3);
+    const bar = page.locator(".jp-OutputArea [role=progressbar][aria-valuenow]").first();
+    await bar.waitFor();
+    await page.waitForTimeout(1500);
+    const seen = await bar.getAttribute("aria-valuenow");
+    await keepScreenshot(page, `${kind}-progress`);
+    assert(Number(seen) > 0 && Number(seen) < 100, String(seen));
+    await outputs(page, 3, "busy is over");
+  });
+  await t.step("stop", async () => {
+    await runCell(page, 4);
+    await page.waitForTimeout(1000);
+    await cellOf(page, 4).locator(".jp-InputPrompt").click();
+    await page.keyboard.press("i");
+    await page.keyboard.press("i");
+    await outputs(page, 4, /Interrupted/);
+    await runCell(page, 5);
+    await outputs(page, 5, "true");
+    await keepScreenshot(page, `${kind}-stopped`);
+  });
+  await t.step("completion and inspection", async () => {
+    const cell = page.locator(".jp-Notebook .jp-CodeCell").nth(6);
+    await cell.locator(".cm-content").click();
+    await page.keyboard.press("Control+End");
+    await page.keyboard.type(".al");
+    await page.keyboard.press("Tab");
+    await page.waitForFunction(
+      `[...document.querySelectorAll(".jp-CodeCell")][6].textContent.includes("data[0].alpha") || document.querySelector(".jp-Completer")?.textContent.includes("alpha")`,
+    );
+    await keepScreenshot(page, `${kind}-completion`);
+    await page.keyboard.press("Escape");
+    await cell.locator(".cm-content").click();
+    await page.keyboard.press("Control+a");
+    await page.keyboard.type("Math.max");
+    const tooltip = page.locator(".jp-Tooltip");
+    for (let attempt = 0; attempt < 6; attempt++) {
+      await page.keyboard.press("Shift+Tab");
+      if (await tooltip.waitFor({ timeout: 8_000 }).then(() => true, () => false)) break;
+    }
+    assert(await tooltip.isVisible());
+    await keepScreenshot(page, `${kind}-inspection`);
+  });
+  await t.step("a live figure", async () => {
+    await runCell(page, 7);
+    await page.locator('.jp-OutputArea img[src^="data:image/svg+xml"], .attune-panel img').last()
+      .waitFor();
+    await keepScreenshot(page, `${kind}-figure`);
+  });
+  await t.step("restart", async () => {
+    await page.locator(".jp-Notebook .jp-CodeCell").nth(5).locator(".jp-InputPrompt").click();
+    await page.keyboard.press("0");
+    await page.keyboard.press("0");
+    const accept = page.locator(".jp-Dialog button.jp-mod-accept");
+    await accept.first().waitFor();
+    await accept.first().click();
+    await page.waitForTimeout(4000);
+    await runCell(page, 5);
+    await outputs(page, 5, /turns is not defined/);
+  });
+  assertEquals(await page.locator(".jp-RenderedText.jp-mod-error, .jp-OutputArea").count() > 0, true);
+});

@@ -13,8 +13,7 @@
  */
 
 import { largestCapped, type ScoreRule } from "../../numerics/score_rule.ts";
-import type { WeightRounding } from "../host/weight_rounding.ts";
-import type { RoundedRow } from "../host/weight_rounding.ts";
+import type { RoundedRow, WeightRounding } from "../host/weight_rounding.ts";
 
 const FLOAT32_ROUNDING = 2 ** -24;
 /** The largest share of a row's mass at which a key is ignored. */
