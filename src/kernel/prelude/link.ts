@@ -8,13 +8,15 @@
 import { encodeLinkFrame, type LinkFrame, readLinkFrame } from "../link/frames.ts";
 import type { JsonObject } from "../protocol/message.ts";
 import { ByteReader } from "../zmtp/byte_reader.ts";
-import { Deno, Number, Promise } from "../natives.ts";
+import { Deno, Number } from "../natives.ts";
 
 /** An open line. */
 export class Link {
   readonly #stream: Deno.TcpConn;
   readonly #reader: ByteReader;
-  #lastWrite: Promise<unknown> = Promise.resolve();
+  /** Frames that are not yet written. */
+  readonly #waiting: Uint8Array[] = [];
+  #isWriting = false;
 
   private constructor(stream: Deno.TcpConn) {
     this.#stream = stream;
@@ -30,12 +32,25 @@ export class Link {
     return link;
   }
 
-  /** Sends a frame. */
+  /**
+   * Sends a frame: before this returns, where no other is on its way. What runs next may take so long that the proxy would
+   * miss it.
+   */
   send(head: JsonObject): void {
-    const bytes = encodeLinkFrame(head);
-    this.#lastWrite = this.#lastWrite.then(async () => {
-      for (let at = 0; at < bytes.length;) at += await this.#stream.write(bytes.subarray(at));
-    }).catch(() => {});
+    this.#waiting.push(encodeLinkFrame(head));
+    if (!this.#isWriting) this.#write();
+  }
+
+  async #write(): Promise<void> {
+    this.#isWriting = true;
+    try {
+      for (let bytes = this.#waiting.shift(); bytes !== undefined; bytes = this.#waiting.shift()) {
+        for (let at = 0; at < bytes.length;) at += await this.#stream.write(bytes.subarray(at));
+      }
+    } catch {
+      // The proxy is gone.
+    }
+    this.#isWriting = false;
   }
 
   /** Hands frames on until the proxy ends the line. */

@@ -314,7 +314,9 @@ export class Prelude {
       case "stop":
         forgetCall();
         if (this.#cells.cell) this.#programs.interrupt(this.#cells.cell);
-        this.#answer(head, { stopped: this.#cells.stop(Number(head.press)) });
+        // All that waits throws before anything else runs, which takes long where it is a chain of calls without end.
+        this.#answer(head, {});
+        this.#cells.stop(Number(head.press));
         break;
       case "collect":
         this.#cells.letGo();
