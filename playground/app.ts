@@ -148,7 +148,7 @@ export class App {
     const stop = (event: Event) => {
       const isSwitch = event.target instanceof Element && event.target.closest("#stream") !== null;
       for (const kind of TOUCHES) document.removeEventListener(kind, stop, true);
-      // The switch itself stops it by being switched.
+      // Using the switch itself already stops the motion.
       if (!isSwitch && this.#stream.isShow && this.#stream.isRunning) this.#toggleStream();
       this.#stream.isShow = false;
     };

@@ -77,7 +77,7 @@ export class Handles {
     }
     for (const [id, button] of this.#buttons) {
       if (kept.has(id)) continue;
-      // The focus goes on to the button after it.
+      // The focus moves on to the next button.
       const isFocused = document.activeElement === button;
       const next = button.nextElementSibling ?? button.previousElementSibling;
       button.remove();

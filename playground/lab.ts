@@ -200,7 +200,7 @@ export class Lab {
         threads: 1,
       },
       stale: {
-        // A function, so that another threshold need not start the engine anew.
+        // It is a function, so that another threshold does not need a new engine.
         lazyThreshold: budget === Infinity
           ? ({ edits }) => edits >= this.#threshold
           : { edits: threshold, error: budget },

@@ -92,7 +92,7 @@ export class Plane {
       context.globalAlpha = 1;
     }
     this.#drawLines(context);
-    // Heavy ones last, so that they are on top; then the one that is looked at.
+    // Heavy keys are drawn last, so that they are on top; then the one that is looked at.
     const inOrder = buoys.toSorted((a, b) =>
       Number(a.slot === slot) - Number(b.slot === slot) || a.share - b.share
     );

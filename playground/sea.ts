@@ -72,7 +72,7 @@ export function possibleTemperature(temperature: number): number {
 
 function rounded(number: number, step: number): number {
   const perUnit = Math.round(1 / step);
-  // Plus 0, so that there is no −0.
+  // Adding 0 turns −0 into 0.
   return Math.round(number * perUnit) / perUnit + 0;
 }
 

@@ -88,7 +88,7 @@ export function fromCsr(
   }
   const values = toNumbers(operation, `${name}.data`, list);
   const dense = allocate(operation, name, rows * columns, () => new Float32Array(rows * columns));
-  // The last row that had a number in a column.
+  // For each column this is the last row that had a number in it.
   const lastRow = allocate(operation, name, columns, () => new Int32Array(columns).fill(-1));
   let start = takeStart(operation, name, starts.entries[0], 0, 0, 0);
   for (let row = 0; row < rows; row++) {

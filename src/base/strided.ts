@@ -62,7 +62,7 @@ export function fromStrided(operation: string, name: string, parts: StridedParts
   for (let h = 0; h < heads; h++) {
     for (let i = 0; i < rows; i++) {
       const from = offset + h * head + i * row, to = (i * heads + h) * columns;
-      // What lies between the numbers of the view is none of its business, and may be anything.
+      // Elements between the numbers of the view do not belong to it, and may be anything.
       for (let c = 0; c < columns; c++) {
         const at = from + c * column, entry = given.entries[at];
         if (typeof entry === "number") {

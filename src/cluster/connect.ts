@@ -82,6 +82,6 @@ async function closeQuietly(session: LogSession): Promise<void> {
   try {
     await session.close();
   } catch {
-    // The error that is thrown tells more.
+    // The error that is thrown says more.
   }
 }

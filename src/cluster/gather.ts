@@ -265,7 +265,7 @@ export class Gatherer {
         ...{ timeoutMs: waitMs + NETWORK_MS, signal: over },
       });
       const replies = decodeReply(reply);
-      // The time of a host that waited for a record says nothing of how quick it is.
+      // The time of a host that had to wait for a record does not show how fast it is.
       this.#noteLatency(name, Math.min(this.#clock.now() - sentAt, MOST_HEDGE_MS));
       if (over.aborted) return;
       for (const one of group) {

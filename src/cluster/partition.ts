@@ -158,7 +158,7 @@ export class Partition {
   /** Brings the sums of a standing query up to date. */
   update(id: string, query: StandingQuery): ExactSums {
     let held = this.#sums.get(id);
-    // Not by its version: a host whose queries were wrong has had another query of the same version.
+    // The version does not identify it: a host whose queries were wrong has had another query of the same version.
     if (held?.query !== query) {
       held = { sums: new ExactSums(this.#scoring, query.row), query };
       this.#sums.set(id, held);

@@ -243,7 +243,7 @@ export class Replica<State extends Partition | QueryTable> {
     this.#lookedAt = startedAt;
     this.#unsaved = { bytes: theirs && peer ? peer.tail : 0, sequence: pointer?.sequence ?? 0 };
     this.#mark = mark;
-    // After the places that were reached, since it must not be before them.
+    // This is written after the places that were reached, since it must not be ahead of them.
     const last = await session.lastSequence(subject);
     const known = Math.max(this.#mark?.sequence ?? 0, pointer?.sequence ?? 0, this.sequence);
     if (last < known) throw new Damage(`the log ends at ${last}, but ${known} was reached before`);
@@ -285,7 +285,7 @@ export class Replica<State extends Partition | QueryTable> {
       if (state.ledger.sequence !== mark.sequence || !isSameHash(state.ledger.chain, mark.chain)) return null;
       return state as State;
     } catch (error) {
-      // Without it the records serve, if they are all there.
+      // Without a snapshot the records serve, if all of them are there.
       if (error instanceof Damage || (error instanceof LogError && error.reason === "damaged")) return null;
       throw error;
     }
@@ -323,7 +323,7 @@ export class Replica<State extends Partition | QueryTable> {
     const mark = this.#mark, { ledger } = this.#state;
     if (mark === null || ledger.sequence < mark.sequence) return;
     const chain = ledger.chainAt(mark.sequence);
-    // A snapshot behind the mark has no chain of it.
+    // A snapshot from before the mark is not part of its chain.
     if (chain !== null && !isSameHash(chain, mark.chain)) {
       throw new Damage(`the records up to ${mark.sequence} are not those that were there before`);
     }

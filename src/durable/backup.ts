@@ -124,7 +124,7 @@ async function copyRecords(
     onCopied(copied);
   };
   try {
-    // As it is, of whatever version.
+    // The file is copied as it is, whatever its version.
     journal.create(pointer.row, source.identify().version);
     for await (const row of recordsBehind(source, pointer.sequence)) {
       chain.next(row);
@@ -136,7 +136,7 @@ async function copyRecords(
       await new Promise<void>((resolve) => void setImmediate(resolve));
     }
     write();
-    // Synced here, whatever the transactions were.
+    // This syncs the journal, however its transactions were synced.
     journal.checkpoint();
   } finally {
     journal.close();

@@ -42,7 +42,7 @@ const EXPECTED = "expected a journal";
 /** Whether nothing was ever committed to the journal but the first pointer. */
 function isUnfinished(folder: Folder): boolean {
   if (!folder.has(JOURNAL_FILE) || Deno.statSync(folder.file(JOURNAL_FILE)).size === 0) return true;
-  // Not read-only: SQLite may have to take back a transaction that was not finished.
+  // It is opened for writing, since SQLite may have to roll back an unfinished transaction.
   const database = new JournalDatabase(folder.file(JOURNAL_FILE), { readOnly: false });
   try {
     const { kind } = database.identify();
@@ -72,7 +72,7 @@ export async function createFolder(folder: Folder, problem: EngineProblem, sync:
     beside: [],
   });
   await nameSnapshot(folder, 0);
-  // A journal of its own, whose records no other one can have.
+  // The new journal has a number of its own, so that records of another one are never taken for its records.
   const hash = crypto.getRandomValues(new Uint8Array(HASH_BYTES));
   const database = new JournalDatabase(folder.file(JOURNAL_FILE), { readOnly: false, sync: "full" });
   try {

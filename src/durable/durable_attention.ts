@@ -53,7 +53,7 @@ export class DurableAttention<KeyId extends RowId = number, QueryId extends RowI
       throw new InputError("DurableAttention", "constructed with new", "await openDurable(folder, options)");
     }
     this.#parts = parts;
-    // A face has no types of ids of its own.
+    // `toFace` does not know the types of ids.
     this.#live = toFace(parts.core) as unknown as DynamicAttention<KeyId, QueryId>;
     parts.core.faceOf(this);
   }
@@ -298,7 +298,7 @@ export class DurableAttention<KeyId extends RowId = number, QueryId extends RowI
     count: number,
     options: { readonly head?: number } = {},
   ): Promise<WeightedKey<KeyId>[] | WeightedKey<KeyId>[][]> {
-    // Which of the two it is, the engine says.
+    // The engine says which of the two it is.
     return this.#live.topKeys(rows as QueryId, count, options);
   }
 

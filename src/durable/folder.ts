@@ -128,7 +128,7 @@ export function toPath(operation: string, folder: unknown): string {
     try {
       return fileURLToPath(folder);
     } catch {
-      // It names no file of this system.
+      // This URL names no file of this system.
     }
   }
   throw new InputError(operation, `folder is ${describe(folder)}`, "a path or a file: URL");

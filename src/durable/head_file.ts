@@ -75,7 +75,7 @@ export function headSlots(path: string): string[] {
   const bytes = bytesOf(path), wrong: string[] = [];
   for (let slot = 0; slot < 2; slot++) {
     const own = bytes.slice(slot * SLOT_STRIDE, slot * SLOT_STRIDE + SLOT_BYTES);
-    // One that was never written is empty.
+    // A slot that was never written is empty.
     if (own.length < SLOT_BYTES || own.every((byte) => byte === 0)) continue;
     const found = crc32(own.subarray(4)), expected = new DataView(own.buffer).getUint32(0, true);
     if (found !== expected) wrong.push(`slot ${slot} has the CRC ${found}, expected ${expected}`);

@@ -150,7 +150,7 @@ export class Journal implements EditJournal {
 
   #beginFrame(operation: string): void {
     this.#checkOwned(operation);
-    // Before the edits, so that what is kept with those before is in one transaction with them.
+    // This comes before the edits, so that what is kept with earlier ones is in one transaction with them.
     if (this.#frames.bytes > MOST_WAITING) this.commit();
     this.check(operation);
     this.#endSaid();
@@ -187,7 +187,7 @@ export class Journal implements EditJournal {
 
   noteMask(operation: string, change: MaskChange): void {
     this.#checkOwned(operation);
-    // What is refused here leaves no frame of a change that is not made.
+    // A refusal here leaves no frame of a change that is not made.
     this.frozen?.keepMaskBefore(operation, change);
     this.#noteFrame(operation, () => this.#frames.mask(change));
   }
@@ -235,7 +235,8 @@ export class Journal implements EditJournal {
     const core = this.#core, store = this.#store;
     if (this.#failure || !store) return;
     if (this.#asksMask && core && !core.isDisposed) {
-      // Of what it could not be asked now, the next answer tells, and what is said then is a frame of its own.
+      // The next answer asks the mask function what it could not be asked now, and that reply becomes a frame of its
+      // own.
       this.#asksMask = false;
       core.store("openDurable").catch(ignore);
     }
@@ -345,7 +346,7 @@ export class Journal implements EditJournal {
 
 function newGroup(): Group {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  // Whoever waits for it is told; where nobody does, the next call is.
+  // Whoever waits for it gets the error; where nobody does, the next call gets it.
   promise.catch(ignore);
   return { done: promise, resolve, reject };
 }

@@ -200,7 +200,7 @@ export function sqliteFault(error: unknown): { readonly code: number; readonly w
 function toBodies(rows: readonly Record<string, unknown>[]): StoredBody[] {
   return rows.map(({ sequence, body }) => ({
     sequence: Number(sequence),
-    // A flipped bit may have made text or a number of it, which then is no record.
+    // A flipped bit may have turned it into text or a number, and then it is no record.
     body: body instanceof Uint8Array
       ? new Uint8Array(body.buffer as ArrayBuffer, body.byteOffset, body.length)
       : NOTHING,

@@ -105,7 +105,7 @@ export async function readFolder(
   folder: Folder,
   database: JournalDatabase,
 ): Promise<FolderContent> {
-  // Before the journal: it may grow meanwhile, and the witness must not know of more.
+  // The witness is read before the journal, which may grow meanwhile: the witness must not know of more records.
   const witness = readHead(folder.file(HEAD_FILE));
   return await database.look(() => readAll(operation, folder, database, witness));
 }

@@ -130,7 +130,7 @@ function compareMask(asked: Mask | null, found: SavedMask | null, differ: Differ
   const isSame = asked.matrices.length === found.matrices.length &&
     asked.matrices.every(({ rows, columns, data }, at) => {
       const other = found.matrices[at];
-      // An editable one may have been edited.
+      // An editable mask may have been edited.
       return rows === other.rows && columns === other.columns &&
         (isEditable || data.every((entry, c) => entry === other.data[c]));
     });

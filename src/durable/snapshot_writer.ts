@@ -71,7 +71,7 @@ export async function writeSnapshot(
         await writeAll(file, slice);
         computed += ms;
         if (computed < MOST_COMPUTED_MS) continue;
-        // Writes that are done at once come back before the loop has turned.
+        // Writes that are done at once resolve before the event loop has turned.
         await new Promise<void>((resolve) => void setImmediate(resolve));
         computed = 0;
       }

@@ -99,7 +99,7 @@ export class Snapshots {
 
   #start(): Promise<void> {
     if (this.#running) return this.#running;
-    // This commit may start one by itself.
+    // This commit may start a snapshot by itself.
     this.#config.journal.commit();
     if (this.#running) return this.#running;
     this.#running = this.#take().catch((error: unknown) => {
@@ -141,7 +141,7 @@ export class Snapshots {
       if (isStopped()) throw new SnapshotStopped();
       const previous = this.newest.sequence, stopped = performance.now();
       try {
-        // Older snapshots are removed, which must not come to the disk before the pointer.
+        // Older snapshots are removed, and the removal must not reach the disk before the new pointer does.
         database.transactToDisk(() => {
           database.addPointer(encodePointer({ ...place, checksum: written.checksum }));
           if (this.#holds === 0) database.removePointersBefore(previous);

@@ -78,7 +78,7 @@ async function verifyOnce(
   for (const what of headSlots(folder.file(HEAD_FILE))) {
     problems.push({ file: HEAD_FILE, sequence: null, what });
   }
-  // Before the journal: it may grow meanwhile, and the witness must not know of more.
+  // The witness is read before the journal, which may grow meanwhile: the witness must not know of more records.
   const witness = readHead(folder.file(HEAD_FILE));
   const found = { records: 0, sequence: 0, snapshots: [] as number[], bytes: 0 };
   try {

@@ -84,7 +84,7 @@ export async function attentionBatch(options: BatchOptions): Promise<Batch> {
   const { compute } = await import("./fill_backend.ts");
   const outputs: Matrix[] = [];
   for (const [item, mask] of masks.entries()) {
-    // Rows are joined when it is their turn, and those of all items once.
+    // Rows of all items are joined once, when it is their turn.
     const query = item === 0 ? problem.query : toMatrix(operation, "query", itemOf(q, item));
     const key = item === 0 || k.shape[0] === 1 ? problem.key : toMatrix(operation, "key", itemOf(k, item));
     const value = item === 0 || v.shape[0] === 1

@@ -104,7 +104,7 @@ export class FollowedAttention {
       rowOf: (slot: number) => rows.get(slot) as number,
     };
     const { changed, bounds } = await this.#followed.refresh(operation, this.#slots, this.error, places);
-    // What was written is lost with the array.
+    // All that was written is lost with the array.
     this.#checkRoom(operation);
     this.bounds.set(bounds);
     return changed;
@@ -127,7 +127,7 @@ export class FollowedAttention {
   /** Throws, since the query of a row was deleted. */
   #refuse(operation: string, row: number): never {
     const { querySlots } = this.#core.rules, name = this.#names[row];
-    // Throws where no row is called so.
+    // This throws where no row has that name.
     findSlot(operation, "query", name, querySlots);
     const found = querySlots.ids
       ? `query ${describe(name)} is another row by now`

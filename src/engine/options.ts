@@ -334,7 +334,7 @@ function copied(operation: string, name: string, input: unknown, depth = 0): unk
       return typeof entry === "object" ? copied(operation, `${name}[${at}]`, entry, depth + 1) : entry;
     });
   }
-  // Maps and sets are refused as what they are.
+  // Maps and sets are refused by their own names.
   if (Symbol.iterator in input) return input;
   const fields = Object.entries(input);
   return Object.fromEntries(

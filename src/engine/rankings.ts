@@ -98,7 +98,7 @@ export class Rankings {
   #scores(backend: Backend, output: Float32Array, slots: Uint32Array, size: number): Float64Array {
     const { layout } = this.#rules, { heads, valueDim } = layout;
     const start = keyColumns(layout), row = new Float32Array(start + valueColumns(layout));
-    // Heads that read the same values: their outputs are added first.
+    // The outputs of heads that read the same values are added first.
     const sums = new Float64Array(valueColumns(layout));
     for (let h = 0; h < heads; h++) {
       for (let c = 0; c < valueDim; c++) {

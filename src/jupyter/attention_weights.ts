@@ -77,7 +77,7 @@ export async function readAttention(
       heads: toList(operation, "heads", given.heads, isCount, "head numbers") ?? upTo(live.stats().heads),
     };
   });
-  // Asked for at once, so that both are as of this call.
+  // Both are asked for in one turn, so that they are as of this call.
   const [logarithms, weights] = await Promise.all([
     live.logSumExp(queries),
     live.weightsOf(queries, { heads }),

@@ -95,7 +95,7 @@ function toTrace(operation: string, given: object, at: number): PlainObject {
     if (list === undefined || list === null || Array.isArray(list)) continue;
     throw new InputError(operation, `data[${at}].${name} is ${describe(Reflect.get(given, name))}`, "a list");
   }
-  // The page and the still picture would each have a scale of their own.
+  // Otherwise the page and the still picture would each choose a scale of their own.
   const isColored = COLORED.test(String(trace.type)) && trace.colorscale === undefined &&
     trace.coloraxis === undefined && trace.autocolorscale !== true;
   return isColored ? { ...trace, colorscale: colorscale(SEQUENTIAL) } : trace;
@@ -131,7 +131,7 @@ function textOfTitle(title: PlainValue | undefined): string {
 
 function isTraces(data: unknown): data is readonly FigureObject[] {
   if (!Array.isArray(data)) return false;
-  // Not `some`, which passes over holes.
+  // A loop is used, since `some` skips holes.
   for (let at = 0; at < data.length; at++) {
     if (typeof data[at] !== "object" || data[at] === null) return false;
   }

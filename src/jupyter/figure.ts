@@ -226,7 +226,7 @@ export function titled(
   const shown = plotlyText(title), more = (lines - 1) * LINE;
   const top = { xref: "paper", x: 0, xanchor: "left", yref: "container", yanchor: "top" };
   return {
-    // Of several lines plotly.js puts the middle where it puts that of one.
+    // plotly.js centres several lines on the point where it would centre one.
     title: { text: shown, ...top, y: 1 - (12 + more / 2) / (given ?? height), font: { size: 15 } },
     legend: { orientation: "h", ...top, y: 1 - (36 + more) / (given ?? height) },
     margin: { l: 70, r: 24, t: 52 + more, b: 56 },

@@ -22,7 +22,7 @@ export interface Kernel {
 /** The kernel, or null outside of a notebook. */
 export function notebookKernel(): Kernel | null {
   try {
-    // Outside of a notebook the name is there, but reading it throws.
+    // Outside a notebook the property exists, but reading it throws.
     return Reflect.get(Reflect.get(globalThis, "Deno"), "jupyter") as Kernel;
   } catch {
     return null;

@@ -65,7 +65,7 @@ export class NotebookView implements ProgressView {
     try {
       Promise.resolve(this.#kernel.broadcast(type, content)).catch(() => {});
     } catch {
-      // As above.
+      // A front end that has gone must not end the loop here either.
     }
   }
 }
@@ -121,7 +121,7 @@ export class TerminalView implements ProgressView {
   remove(): void {
     const linesBefore = this.#leave(), open = TerminalView.#open;
     const lines = open.map((view) => view.#line);
-    // The line that is free now is emptied, and left.
+    // The line that is free now is cleared, and the cursor leaves it.
     const back = linesBefore > 1 ? "\x1b[1A" : "";
     this.#target.write(redrawn(linesBefore, [...lines, ""]) + back);
   }

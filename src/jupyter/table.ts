@@ -84,7 +84,7 @@ function isNumeric(text: string): boolean {
 
 function checkedRows(operation: string, rows: readonly (readonly TableCell[])[], count: number): string[][] {
   if (!Array.isArray(rows)) throw new InputError(operation, `rows is ${describe(rows)}`, "a list of rows");
-  // Not `map`, which passes over holes.
+  // A loop is used, since `map` skips holes.
   return Array.from(rows, (row: readonly TableCell[], at) => {
     const cells = checkedRow(operation, `rows[${at}]`, row);
     if (cells.length === count) return cells;

@@ -206,7 +206,7 @@ function lineTrace(
   values: ArrayLike<number | null>,
   { color, width = 2 }: { readonly color: string; readonly width?: number },
 ): PlainObject {
-  // A line through one moment is nothing to see.
+  // A line through a single point would be invisible.
   const isShort = times.length < 40;
   return {
     type: "scatter",

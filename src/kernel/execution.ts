@@ -62,7 +62,7 @@ export class OpenRequest {
 
   constructor(options: ExecuteOptions = {}) {
     this.#options = options;
-    // A caller that waits for one of them need not wait for the others.
+    // A caller may wait for only one of them, so rejections of the others are ignored.
     this.reply.promise.catch(() => {});
     this.idle.promise.catch(() => {});
     this.fence.promise.catch(() => {});

@@ -152,7 +152,7 @@ class RunningChild {
       throw new KernelError("KernelProcess", `the kernel ended with code ${code}${this.lastWords()}`);
     });
     this.died.catch(() => {});
-    // Also when the program around it ends before its time.
+    // This also runs when the surrounding program ends early.
     addEventListener("unload", this.#kill);
   }
 

@@ -49,7 +49,7 @@ export class Listener implements Disposable {
         stream = await this.#listener.accept();
       } catch (error) {
         if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
-        // Somebody who hung up while the system took the call, or too many open files for a moment.
+        // A client hung up while the system accepted it, or too many files were open for a moment.
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
         continue;
       }
@@ -76,6 +76,6 @@ export function closeStream(stream: Deno.TcpConn): void {
   try {
     stream.close();
   } catch {
-    // It was.
+    // It was closed already.
   }
 }

@@ -77,7 +77,7 @@ async function start(file: string, { permissions, widgets }: Arguments): Promise
   const connection = parseConnection(await Deno.readTextFile(file));
   // This variable is for this program alone.
   Deno.env.delete("DENO_NO_PACKAGE_JSON");
-  // The kernel behind takes longest, so that all else is found and loaded meanwhile.
+  // The stock kernel takes longest to start, so everything else is found and loaded meanwhile.
   const { EarlyProcess } = await import("./proxy/early_process.ts");
   const early = new EarlyProcess();
   await using ending = new AsyncDisposableStack();

@@ -134,7 +134,7 @@ export function toTargets(operation: string, y: Target, name = "y"): Float64Arra
   return reading(operation, () => {
     checkArray(operation, name, y);
     const numbers: number[] = [], { length } = y;
-    // One by one: a list may say that it is longer than memory, and have nothing in it.
+    // Entries are taken one by one, since a list may claim a length beyond all memory and have nothing in it.
     for (let at = 0; at < length; at++) {
       const entry: unknown = y[at], number = typeof entry === "boolean" ? Number(entry) : entry;
       if (typeof number !== "number" || !Number.isFinite(number)) {

@@ -142,7 +142,7 @@ export async function answerFromHeaviest(
       scores.weights.fill(0);
       own.slots.forEach((slot, nth) => {
         const place = places.get(slot) as number;
-        // Only what is added before the cap bends the slope of a score.
+        // Only terms added before the softcap change the slope of a score.
         const inner = isBiasCapped(rule)
           ? biasOfPair(query, ofHead, place, rule, biasOf?.(i, slot, head) ?? 0)
           : 0;

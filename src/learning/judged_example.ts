@@ -46,7 +46,7 @@ export async function judgeExample<KeyId extends RowId, QueryId extends RowId>(
   const { rules } = EngineCore.of(operation, live), { layout } = rules;
   const isNear = outputs !== null && example.rows.kind === "standing" &&
     isOfHeaviest(rules, { rows: example.rows, top });
-  // Asked for at once, so that all is of one moment.
+  // Both are asked for in one turn, so that they are of one moment.
   const near = isNear && example.rows.kind === "standing"
     ? outputs.output(operation, example.rows.slots[0])
     : null;

@@ -79,7 +79,7 @@ export const LEARNER_OPTIONS: readonly (keyof LearnerOptions)[] = [
 export function toLearnerConfig(operation: string, options: LearnerOptions<never, never>): LearnerConfig {
   const { loss = squaredLoss(), optimizer = sgd(), rate = 0.01, rates = {}, reads = "exact" } = options;
   const { error = 0, seed = 0 } = options;
-  // The types see to it that the function takes what the engine's rows are called.
+  // The types ensure that the function takes the ids of the engine's rows.
   const rowRate = (options.rowRate ?? (() => 1)) as LearnerConfig["rowRate"];
   const ownRates = takeOptions(`${operation}.rates`, rates, ["keys", "values", "queries"]);
   if (typeof rowRate !== "function") {

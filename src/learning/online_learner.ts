@@ -303,7 +303,7 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     return await this.#queue(async () => {
       for (const rows of named) rows.check(operation, EngineCore.of(operation, this.live).rules);
       const moment = momentOf(rules);
-      // Asked for at once, so that all are of one moment.
+      // All are asked for in one turn, so that they are of one moment.
       const judged = await Promise.all(examples.map((example, at) => {
         return this.#judge(operation, example, batch[at].targets, batch[at].weight / sum);
       }));

@@ -73,7 +73,7 @@ export function staleScoresOf(
 ): (output: ArrayLike<number>, bound: number) => Omit<StaleScores, "pending"> {
   const { layout, errors } = EngineCore.of(operation, live).rules, width = outputColumns(layout);
   const valueOf = valuesOf(live, example);
-  // ‖v‖ over all heads, and how far it may be from the value that was given.
+  // This is ‖v‖ over all heads, and how far v may be from the value that was given.
   const sizes = Array.from(example.against ?? [], (slot) => {
     const value = valueOf(slot);
     let squared = 0, off = 0;

@@ -18,8 +18,8 @@ export function toFloat16Bits(number: number): number {
   const size = Math.abs(number);
   if (Number.isNaN(number)) return 0x7e00;
   if (size >= 65520) return sign | 0x7c00;
-  // In units of the last place, which a number below 2⁻¹⁴ shares with that; a carry runs into the exponent as
-  // it should.
+  // The number is rounded in units of its last place, which numbers below 2⁻¹⁴ share; a carry runs into the exponent
+  // as it should.
   const exponent = size < 2 ** -14 ? -14 : Math.floor(Math.log2(size));
   // log2 may round up to a whole number that `size` does not reach.
   const exact = size < 2 ** exponent && exponent > -14 ? exponent - 1 : exponent;

@@ -8,11 +8,11 @@
 const LOG2_E = Math.LOG2E;
 const LN_2 = Math.LN2;
 
-// 2^k for −1074 ≤ k ≤ 1023, at index k + 1074.
+// The table holds 2^k for −1074 ≤ k ≤ 1023, at index k + 1074.
 const SMALLEST = -1074;
 const POWERS = Float64Array.from({ length: 1023 - SMALLEST + 1 }, (_, k) => 2 ** (k + SMALLEST));
 
-// 2^(k/32); a polynomial of degree 6 covers the numbers between two of them.
+// The table holds 2^(k/32); a polynomial of degree 6 covers the numbers between two of them.
 const STEPS = 32;
 const ROOTS = Float64Array.from({ length: STEPS + 1 }, (_, k) => 2 ** (k / STEPS));
 

@@ -42,7 +42,7 @@ export function scaleOf(largest: number): number {
 /** The largest e with 2^e ≤ `number`, which is positive and normal in float32. */
 function exponentBelow(number: number): number {
   const exponent = Math.floor(Math.log2(number));
-  // The logarithm may round to a whole number that it does not reach, or that it passes.
+  // The logarithm may round up or down to a whole number.
   if (2 ** exponent > number) return exponent - 1;
   return 2 ** (exponent + 1) <= number ? exponent + 1 : exponent;
 }
@@ -102,7 +102,7 @@ export function mostError(format: RowFormat, kept: Float32Array, from: number, c
   let squared = 0, largest = 0;
   for (let c = from; c < from + count; c++) {
     const size = Math.abs(kept[c]);
-    // Half a step of the format, from the number that is kept to the one that was given, and somewhat more.
+    // The error is half a step of the format, with a little to spare.
     const off = format === "int8" ? 0.51 * scale : Math.max(size * 2 ** -10.99, 2 ** -25);
     squared += off * off;
     largest = Math.max(largest, size);

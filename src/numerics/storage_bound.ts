@@ -40,7 +40,7 @@ export function storageBounds(
     for (let head = 0; head < heads; head++) {
       const keyHead = keyHeadOf(layout, head);
       const moved = ROUNDING * Math.abs(scale) * norms[at * heads + head] * errors.keys[keyHead];
-      // Of errors beyond float64, weights may be anything; of none, 0 · ∞ is not asked for.
+      // With errors beyond float64 weights may be anything; without an error 0 · ∞ is avoided.
       const variation = moved === 0 ? 0 : Math.tanh(moved / 2) * ROUNDING;
       const own = (variation === 0 ? 0 : variation * diameters[keyHead]) + errors.values[keyHead];
       squared += own * own;

@@ -150,7 +150,7 @@ export class LimitedAnswers {
     this.#asked.note(slots);
     if (this.#isTurnDue(slots.length)) await this.#turn(slots);
     if (trial.phase === "all") return await this.#copied(question, areAll);
-    // This is the way of any exact read, with one bound for all rows where there is one.
+    // This is the path of any exact read, with one bound for all rows where there is one.
     const before = prices.workSoFar;
     const running = bringUp(slots);
     if (running) await running;

@@ -42,7 +42,7 @@ export class MetadataReader {
       const data: JsonValue = JSON.parse(text);
       if (JSON.stringify(data) === text) return data;
     } catch {
-      // Refused below.
+      // Such a value is refused below.
     }
     return this.#refuse(name, "JSON");
   }

@@ -53,7 +53,7 @@ const MOST_NAME_BYTES = 2 ** 16 - 1;
 export async function decodeNpz(bytes: Uint8Array): Promise<Record<string, Tensor>> {
   const operation = "decodeNpz";
   checkBytes(operation, bytes);
-  // The caller may change the array once anything is awaited.
+  // The caller may change the array after the first await.
   const copy = new Uint8Array(bytes);
   const { unzip } = await import("./zip_archive.ts");
   const arrays = new Map<string, Tensor>();

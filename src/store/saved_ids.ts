@@ -67,7 +67,7 @@ function parse(operation: string, name: string, bytes: Uint8Array): (RowId | nul
     parsed = undefined;
   }
   const ids = Array.isArray(parsed) ? parsed.map(toId) : [];
-  // As it would be written, and in no other way.
+  // An id is accepted only in the form in which it would be written.
   const isOwn = Array.isArray(parsed) && !ids.includes(undefined) &&
     sameBytes(encodeIds({ ids: ids as (RowId | null)[], next: null }), bytes);
   if (isOwn) return ids as (RowId | null)[];

@@ -28,7 +28,7 @@ export async function unzip(operation: string, bytes: Uint8Array): Promise<ZipFi
   const reader = new zipJs.ZipReader(new zipJs.Uint8ArrayReader(bytes), {
     checkSignature: true,
     checkOverlappingEntry: true,
-    // Names are names of arrays here, and nothing is written under them.
+    // Names are only names of arrays here; no file is written under them.
     filenameValidation: "tolerant",
   });
   try {
@@ -56,7 +56,7 @@ export async function zip(
   const zipJs = await loadZip();
   const writer = new zipJs.ZipWriter(new zipJs.Uint8ArrayWriter(), {
     level: isCompressed ? 6 : 0,
-    // The earliest day that the format can say.
+    // This is the earliest date that the format can hold.
     lastModDate: new Date(1980, 0, 1),
     extendedTimestamp: false,
   });

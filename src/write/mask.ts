@@ -149,7 +149,7 @@ class FunctionMask implements Mask {
   #isAsked = false;
 
   constructor(ask: MaskFunction<never, never>, heads: number) {
-    // The types of an engine's options see to it that the function takes what its rows are called.
+    // The types of an engine's options ensure that the function takes the ids of its rows.
     this.#ask = ask as MaskFunction<RowId, RowId>;
     this.heads = heads;
   }

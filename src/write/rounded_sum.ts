@@ -48,7 +48,7 @@ export function roundedSum(
   const given = Float32Array.from({ length: width }, (_, c) => rows.element(slot, column + c));
   const sum = sumOf(operation, given[at - column], delta), before = errors.at(slot, at);
   given.set(sum, at - column);
-  // Both sums are rounded to float32: this one, and that of the row as it was given.
+  // Two sums are rounded to float32: this one, and that of the row as it was given.
   const rounding = before === 0 ? 0 : FLOAT32_ROUNDING * (Math.abs(sum[0]) + before) + 2 ** -149;
   return { column, given, kept: roundedCopy(operation, layout, given, column), carried: before + rounding };
 }

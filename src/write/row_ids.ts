@@ -185,7 +185,7 @@ export function isId(value: unknown): value is RowId {
  * not meant.
  */
 function distanceOf(given: RowId, text: string, id: RowId): number {
-  // A number where its text is the id, or the other way round.
+  // The caller may have given a number where its text is the id, or the other way round.
   if (typeof given !== typeof id) return String(id) === text ? 0 : Infinity;
   if (typeof id !== "string") return Math.abs(Number(id) - Number(given));
   const longer = Math.max(id.length, text.length), most = Math.max(1, Math.floor(longer / 3));

@@ -78,8 +78,8 @@ export class DriftLedger {
   #readings = new Float64Array(0);
   #keyRoom = 0;
   #slotRoom = 0;
-  // Of the present batch, by change: its kind, and by key head two numbers, ‖Δk‖ and ‖Δv‖ of a key that
-  // moves, ‖k‖ and the largest bias of one that comes.
+  // These arrays hold the present batch, by change: its kind, and for each key head two numbers, ‖Δk‖ and ‖Δv‖ of a
+  // key that moves, ‖k‖ and the largest bias of one that comes.
   #kinds = new Uint8Array(0);
   #numbers = new Float64Array(0);
   readonly #changeWidth: number;

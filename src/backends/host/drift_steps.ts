@@ -143,7 +143,7 @@ export function addKey(
     if (least === Infinity) continue;
     const product = reach[b] * norm;
     const score = isBiasCapped ? Math.min(product + bias, cap) : Math.min(product, cap) + bias;
-    // Its weight beside the others: exp(score) over at least exp(leastLog) / growth.
+    // This is its weight beside the others: exp(score) over at least exp(leastLog) / growth.
     const odds = growth[b] < Infinity ? Math.exp(score - least) * growth[b] * SLACK : Infinity;
     const share = odds < Infinity ? odds / (1 + odds) : 1;
     const step = least === -Infinity ? furthest : Math.min(furthest, share * diameter);

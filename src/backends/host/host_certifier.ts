@@ -188,7 +188,7 @@ export class HostCertifier {
    */
   #sumAtHost(tile: CertifiedTile, row: number, at: RowAtHand): number {
     const { since } = at.keys, { now } = this.#journal;
-    // Most of them are of keys that are pending no more.
+    // Most of them belong to keys that are no longer pending.
     if (this.#edits.size > 2 * since.slots.length + MANY_CHANGES) this.#dropEdits();
     if (!tile.host) {
       tile.host = new HostSums();
@@ -293,8 +293,7 @@ export class HostCertifier {
     let squared = 0;
     for (const o of output) squared += o * o;
     const norm = Math.sqrt(squared), massError = totals.massError / totals.mass;
-    // What rounding may have done to o: in its weights, in its sums and in the division; it also shortens
-    // distances to o.
+    // Rounding may have moved o in its weights, in its sums and in the division; it also shortens distances to o.
     const ledger = rounding.variation * diameter +
       2 * (Math.sqrt(valueDim) * totals.sumError / totals.mass + norm * massError) +
       4 * FLOAT64_ROUNDING * norm;

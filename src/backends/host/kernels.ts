@@ -150,8 +150,8 @@ export class Kernels {
       }
       // Exponents are compared, like the shift: beyond 2^53 scores of neighbouring powers may be equal.
       if (exponentOf(after) - shift > HEAVY_POWER) {
-        // If the list of heavy keys is full, the row is not trusted any more and is then built with the key
-        // in its sums.
+        // If the list of heavy keys is full, the row is no longer trusted, and is then built with the key in its
+        // sums.
         if (!states.addHeavy(row, slot, after)) states.massError[row] = Infinity;
       } else if (after > -Infinity) {
         if (after !== before || Number.isNaN(a)) {

@@ -135,8 +135,8 @@ export class RowDrift {
     for (const slot of followed) blocks.add(Math.floor(slot / BLOCK_SLOTS));
     const areAll = followed.length === rows.queries.liveCount;
     const queryCapacity = BLOCK_SLOTS * Math.ceil(rows.queries.size / BLOCK_SLOTS);
-    // The one before is let go first, so that there is never memory for two, and stays away where there is
-    // none.
+    // The old one is let go first, so that two are never held at once; where memory is refused there is none from
+    // then on.
     this.unwatch();
     if (!DriftLedger.fits(layout, rows.size, queryCapacity)) return false;
     const ledger = new DriftLedger(layout, rule, rows, this.#store.work, areAll ? null : blocks);
@@ -323,7 +323,7 @@ export class RowDrift {
         const first = slot - slot % BLOCK_SLOTS;
         if (first !== last) block++;
         last = first;
-        // So that −∞, the score of a key that a row does not see, stays what it is.
+        // This keeps −∞, the score of a key that a row does not see, as it is.
         offsets[block * BLOCK_SLOTS + slot - first] = Math.max(ledger.logOf(slot, head), -Number.MAX_VALUE);
       }
     }

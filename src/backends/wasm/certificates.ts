@@ -72,7 +72,7 @@ export class WasmCertificates implements CertificateKernel {
     this.#work = work;
     this.#tiles = new RecordPool(arena, field.TILE_BLOCKS * field.TILE_BLOCK_BYTES);
     this.#pairs = new RecordPool(arena, field.TILE_BLOCKS * field.PAIR_BLOCK_BYTES);
-    // Differences and, where rows are packed, both rows.
+    // The room is for differences and, where rows are packed, for both rows.
     const rows = config.layout.storage ? 2 : 0;
     const numbers = 2 * headDim + valueDim + rows * (headDim + valueDim);
     this.#changeBytes = field.CHANGE_BYTES + 8 * Math.ceil(numbers / 2);

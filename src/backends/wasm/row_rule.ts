@@ -132,7 +132,7 @@ function placeExtras(
   if (sinks && sinks[head] > -Infinity) {
     const power = exponentOf(sinks[head]);
     doubles[field.SINK / 8] = shiftedExp(sinks[head], power);
-    // Far from the shifts of all rows, how far makes no difference.
+    // Beyond the shifts of all rows the exact distance makes no difference.
     words[field.SINK_POWER / 4] = Math.max(-MOST_POWER, Math.min(power, MOST_POWER));
   }
 }

@@ -58,7 +58,7 @@ function failureOfCode(code: number, message: string): NatsFailure {
   if (UNSENT.has(code)) return "unsent";
   if (FULL.has(code)) return "full";
   if (REFUSED.has(code)) return "refused";
-  // A store that cannot write says so in words alone.
+  // A store that cannot write says so only in its message.
   return /no space|maximum (bytes|messages)|exceeded/i.test(message) ? "full" : "unknown";
 }
 

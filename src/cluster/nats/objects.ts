@@ -56,7 +56,7 @@ export class NatsObjects {
       try {
         await this.#bucket.putBlob({ name }, bytes, { previousRevision: kept?.revision ?? 0 });
       } catch (error) {
-        // Somebody else has put an object of that name: compared on the next attempt.
+        // Somebody else has put an object of that name; the next attempt compares it.
         if (failureOf(this.#link.packages, error) === "conflict") {
           throw new Error("the name was taken meanwhile");
         }
@@ -80,7 +80,7 @@ export class NatsObjects {
       "always",
       () =>
         this.#bucket.getBlob(name).catch((error) => {
-          // The client names an object whose digest is another one "corrupt" in words alone.
+          // The client reports a digest that does not match only in the words of its message.
           if (!(error instanceof Error) || !error.message.includes("corrupt")) throw error;
           throw new LogError("getObject", "damaged", `object ${name}: its bytes are not those that were put`);
         }),

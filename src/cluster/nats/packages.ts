@@ -20,7 +20,7 @@ async function load() {
     import("npm:@nats-io/kv@3.4.0"),
     import("npm:@nats-io/obj@3.4.0"),
   ]);
-  // The digest of objects by the platform, not in JavaScript.
+  // The platform computes digests of objects faster than JavaScript.
   obj.setSha256Backend("native");
   return { core, jetstream, kv, obj };
 }
@@ -38,7 +38,7 @@ export async function loadNats(): Promise<NatsPackages> {
   loading ??= load();
   try {
     const packages = await loading;
-    // The factory is one for the process: set again each time, since other code may have set its own.
+    // The process has one factory; it is set again each time, since other code may have set its own.
     packages.core.setTransportFactory({ factory: () => new DenoTransport(), defaultPort: 4222 });
     return packages;
   } catch (cause) {

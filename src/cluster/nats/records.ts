@@ -39,7 +39,7 @@ export class NatsRecords {
     const msgID = `${subject} ${options.id ?? packages.core.nuid.next()}`, before = this.#seen;
     const append = (timeout: number) => js.publish(names.recordPrefix + subject, body, { msgID, timeout });
     const ack = await this.#link.call("append", options, "always", append, true).catch(async (error) => {
-      // Nobody takes records of a stream that is gone; a server that is not there yet says the same.
+      // The client says that nobody responds both for a stream that is gone and for a server that is not there yet.
       if (error instanceof LogError && error.reason === "unreachable") await this.#demandStream(error);
       throw error;
     });

@@ -158,7 +158,7 @@ export class NatsRequests {
       if (reply.length <= this.#largest) message.respond(reply);
       else this.#say(message, `${TOO_LARGE} ${reply.length}`);
     } catch {
-      // A handler that throws answers nothing; so does a connection that is closed.
+      // A handler that throws gives no answer, nor does a closed connection.
     }
   }
 }

@@ -278,7 +278,7 @@ export class NatsStores {
           // Somebody else made it meanwhile, at another moment: what is there is looked at as if it had been
           // there.
           const made = await find(config.name);
-          // The others are not through with it; the next attempt finds it.
+          // Another client is still creating it; the next attempt finds it.
           if (made === null) throw new Error(`stream ${config.name} is being made`, { cause: error });
           return made;
         }

@@ -60,7 +60,8 @@ export class DenoTransport implements Transport {
       const info = await this.#readGreeting();
       if (tls && !this.#isEncrypted) {
         if (!info.tls_required && !info.tls_available) throw new Error("the server does not speak TLS");
-        // Bytes that came before the handshake are nobody's word: only the greeting is kept, none after it.
+        // Bytes that came before the handshake are not authenticated: only the greeting is kept, and nothing after
+        // it.
         const plain = this.#conn as Deno.TcpConn;
         this.#conn = null;
         this.#keep(await startTls(plain, name, tls), true);
@@ -136,7 +137,7 @@ export class DenoTransport implements Transport {
     } catch (error) {
       failure = error instanceof Error ? error : new Error(String(error));
     } finally {
-      // Also where the client's parser throws over what came.
+      // This also happens where the client's parser throws at the bytes received.
       this.#end(failure);
     }
   }

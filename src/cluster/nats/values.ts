@@ -139,7 +139,7 @@ export class NatsValues {
       const before = seen.get(key);
       if (before !== undefined && revision <= before.revision) return;
       seen.set(key, { revision, isThere: value !== null });
-      // A mark of a value that the watcher never saw is no change.
+      // A delete marker of a value that the watcher never saw is no change.
       if (value !== null || before?.isThere) tell({ key, value, revision });
     };
     for (let isFirst = true; !stop.aborted; isFirst = false) {
@@ -155,7 +155,7 @@ export class NatsValues {
         );
         stop.addEventListener("abort", end);
         this.#endWith(updates, generation, stop);
-        // A value that was removed while nobody watched leaves no mark in a bucket that was made anew.
+        // A value removed while nobody watched leaves no delete marker in a bucket that was made anew.
         if (!isFirst) await this.#tellGone(bucket, prefix, seen, stop, tell);
         for await (const entry of updates) {
           if (stop.aborted) return;

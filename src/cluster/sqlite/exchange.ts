@@ -132,7 +132,7 @@ export class ExchangeServer {
       if (reply.length > this.#largest) await sender.tooLarge(number);
       else await sender.send(number, reply);
     } catch {
-      // A handler that throws answers nothing, and one who is gone hears nothing.
+      // A handler that throws gives no answer, and a client that is gone gets none.
     }
   }
 }

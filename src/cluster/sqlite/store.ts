@@ -252,7 +252,7 @@ export class SqliteStore {
   }
 
   #run(text: string): void {
-    // Prepared, since only a statement's errors have the code of SQLite.
+    // The statement is prepared, since only then do errors carry SQLite's code.
     this.#database.prepare(text).run();
   }
 

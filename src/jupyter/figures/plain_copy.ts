@@ -90,7 +90,7 @@ function copyOfObject(operation: string, path: string, value: object, depth: num
 }
 
 function listOf(operation: string, path: string, list: readonly unknown[], depth: number): PlainValue {
-  // Not `map`, which passes over holes.
+  // A loop is used, since `map` skips holes.
   return Array.from(list, (entry, at) => copyOf(operation, `${path}[${at}]`, entry, depth + 1));
 }
 
@@ -173,7 +173,7 @@ function writtenForm(value: object): string | number | null | undefined {
     const time = Date.prototype.getTime.call(value);
     return Number.isFinite(time) ? new Date(time).toISOString() : null;
   }
-  // A zone in brackets is no date to plotly, which draws the time of the clock on the wall.
+  // plotly.js takes no time zone in brackets, and draws local time.
   if (tag === "[object Temporal.ZonedDateTime]") {
     return String(value).replace(/(Z|[+-]\d\d:\d\d(:\d\d)?)?\[.*$/, "");
   }
@@ -190,7 +190,7 @@ function copyOfFields(operation: string, path: string, value: object, depth: num
   const names = Object.keys(value);
   const prototype: unknown = Object.getPrototypeOf(value);
   const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
-  // An object of a class that shows nothing of itself would be an empty one.
+  // An instance without fields of its own would be copied as an empty object.
   if (!isPlain && names.length === 0) {
     throw new InputError(operation, `${path} is ${describe(value)}`, EXPECTED);
   }

@@ -157,7 +157,7 @@ export class LiveFigure {
     const { PROGRAM, VERSION } = await import("./program.ts");
     const html = embedFigure({
       data: this.#data,
-      // A pixel a pair, which the page makes larger.
+      // The picture has one pixel for each pair, which the page enlarges.
       picture: await weightsPng(weights, 1),
       size: [size * weights[0].length, size * weights.length],
       text,

@@ -63,7 +63,7 @@ class AnywidgetFace implements Face {
   }
 
   #state(): State {
-    // Whatever version is installed: the module uses what all of them have.
+    // The module uses what all versions have, whichever is installed.
     const module = { _module: "anywidget", _module_version: "*" };
     return {
       _model_name: "AnyModel",

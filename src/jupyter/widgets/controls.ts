@@ -128,7 +128,7 @@ export function select(
 /** A copy of a list of texts; an empty one where it is no such list. */
 function takeTexts(options: unknown): readonly string[] {
   if (!Array.isArray(options)) return [];
-  // Not `filter`, which passes over holes.
+  // A loop is used, since `filter` skips holes.
   const texts = Array.from<unknown>(options);
   return texts.every((entry) => typeof entry === "string") ? texts : [];
 }

@@ -85,7 +85,7 @@ class IpywidgetsFace implements Face {
 
   bundle(): Record<string, unknown> {
     const { protocol } = this.#dialect;
-    // Version 6 is told to show it, later ones find the model in what is shown.
+    // Version 6 has to be told to show the widget; later ones find its model in the output.
     if (protocol === null) this.#box.own.comm.send({ method: "display" });
     const version = protocol === null ? {} : { version_major: 2, version_minor: 0 };
     return {

@@ -101,7 +101,7 @@ export class LiveFigure extends Widget {
   /** Draws it anew, after edits by code. */
   async draw(): Promise<void> {
     const { key, head } = this.#choice();
-    // Rows may have come and gone since.
+    // Rows may have been inserted or deleted since.
     const slots = this.#engine.keySlots(), live = new Set(this.#engine.querySlots());
     const queries = this.#queries.filter((query) => live.has(query));
     const shown = keysAround(slots, key);

@@ -68,7 +68,8 @@ function chainStart(code: string, end: number): number {
       const open = openingOf(code, at - 1);
       if (open === null) return end;
       at = open;
-      // A value that is called or indexed stands directly before the bracket; a bracket alone is a list or a group.
+      // A value that is called or indexed stands directly before the bracket; otherwise the bracket opens a list or a
+      // group.
       if (!/[\p{ID_Continue}$)\]"'`]/u.test(code[at - 1] ?? "")) return at;
       continue;
     }

@@ -52,7 +52,7 @@ function visit(
   const isOver = node.type === "ForOfStatement", statement = labelled ?? node;
   const items = isOver && isNode(node.right) ? node.right : null;
   const isOwn = node.await !== true && isSelfContained(statement);
-  // An iterator is told of the end of its own loop by that loop alone.
+  // Only its own loop can close an iterator.
   const around = isOver ? [] : loops;
   const within = around.length === 0 && isOwn ? [{ statement, items }] : around;
   for (const child of children) visit(child, child === items ? loops : within, null, found);

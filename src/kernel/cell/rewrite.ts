@@ -97,7 +97,7 @@ function planLoops(
     const { statement: { start, end }, items } = loop, name = `__attune_loop_${names.size}`;
     names.set(loop, name);
     plan.insert(start, `${LOOPING}${name})=>{`, LOOP);
-    // Of two that end at one place the inner one, which was found later, ends first.
+    // Where two end at the same place, the inner one, which was found later, ends first.
     plan.insert(
       end,
       `;${name}.finish()}${own.has(loop.statement) ? ",1" : ""});`,
@@ -181,10 +181,11 @@ class Plan {
 
   /** Puts a call around an expression. */
   call(node: SyntaxNode, call: string, more: string): void {
-    // An expression in brackets begins and ends within them; a sequence gets brackets, since its last value is meant.
+    // The range of a bracketed expression excludes the brackets; a sequence gets new ones, since its last value is
+    // meant.
     const [open, close] = node.type === "SequenceExpression" ? ["(", ")"] : ["", ""];
     this.insert(node.start, call + open, CALL);
-    // Of two that end at one place the inner one, which was found later, ends first.
+    // Where two end at the same place, the inner one, which was found later, ends first.
     this.insert(node.end, `${close}${more})`, CALL_END - this.#planned.length);
   }
 

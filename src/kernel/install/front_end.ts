@@ -38,7 +38,7 @@ async function lookThrough(folders: readonly string[]): Promise<FrontEnd> {
   let anywidget = false;
   for (const folder of folders) {
     const manager = await read(`${folder}/labextensions/@jupyter-widgets/jupyterlab-manager/package.json`);
-    // The manager of JupyterLab has versions of its own.
+    // JupyterLab's widget manager is versioned separately.
     if (manager !== null) versions.push(majorOf(manager) >= 5 ? 8 : 7);
     const notebook = await read(`${folder}/nbextensions/jupyter-js-widgets/extension.js`);
     if (notebook !== null) versions.push(notebook.includes("@jupyter-widgets/controls") ? 7 : 6);

@@ -123,7 +123,7 @@ export class Language implements AsyncDisposable {
   /** A server that has not answered yet takes seconds to start: nobody waits for it. */
   async #within<T>(milliseconds: number, work: () => Promise<T>): Promise<T | null> {
     if (this.#isAwake) return await within(milliseconds, work);
-    // Questions meanwhile would only make it later.
+    // Questions asked meanwhile would only delay it.
     if (this.#isStarting) return null;
     this.#isStarting = true;
     return await within(ASLEEP_MS, async () => {

@@ -35,7 +35,7 @@ export class NotebookText {
     const kept: string[] = [];
     for (const { code: earlier, names } of this.#parts.toReversed()) {
       if (names.length > 0 && names.every((name) => known.has(name))) continue;
-      // Without names it is of no use to others.
+      // A cell that declares no names is of no use to the others.
       if (names.length === 0) continue;
       for (const name of names) known.add(name);
       kept.unshift(earlier);

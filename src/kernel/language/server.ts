@@ -134,7 +134,7 @@ export class LanguageServer implements AsyncDisposable {
       return;
     }
     const items = (params as { items?: unknown[] } | undefined)?.items;
-    // It asks for its settings, once for each part of them.
+    // The server asks for its settings, once for each section.
     const answer = method === "workspace/configuration" && items ? items.map(() => this.#settings) : null;
     this.#send({ id, result: answer });
   }
@@ -145,7 +145,7 @@ function settings(importMap: string | undefined): JsonObject {
     enable: true,
     cacheOnSave: false,
     lint: false,
-    // Of a large folder nothing is read but what is imported.
+    // In a large folder it reads only the modules that are imported.
     documentPreloadLimit: 0,
     suggest: { completeFunctionCalls: false, imports: { autoDiscover: false } },
     ...(importMap === undefined ? {} : { importMap }),

@@ -141,7 +141,7 @@ export class Cells {
   /** Gives the value that an `await` of a cell waits for. */
   readonly awaiting = <T>(value: T, isTop?: unknown): T | Promise<Awaited<T>> => {
     const isThere = !mayWait(value);
-    // The commonest case, and the quickest: nothing to wait for, and nobody who stops it.
+    // This is the commonest case, and the fastest: there is nothing to wait for, and no stop.
     if (isThere && !this.#hasStopped && !this.#pace.isTurnDue()) return value;
     const task = this.#current.getStore();
     if (task === undefined) return value;
@@ -186,7 +186,7 @@ export class Cells {
     if (task === undefined) return run(FREE_LOOP);
     const promise = new Promise<void>(takeHandlers);
     const resolve = lastResolve, reject = lastReject;
-    // A loop that is terminated can be known by that alone that nobody holds its promise.
+    // A terminated loop can be recognized only by the fact that nothing holds its promise.
     lastResolve = lastReject = ignore;
     const loop = new LoopWait(isTop !== undefined, reject, task, this.#pace, this.awaiting);
     task.ring.add(loop);
@@ -217,7 +217,7 @@ export class Cells {
     const open: unknown = (items as AsyncIterable<T>)[Symbol.asyncIterator];
     const isAsync = open !== null && open !== undefined;
     const begin = isAsync ? open : (items as Iterable<T>)[Symbol.iterator];
-    // The language says what is wrong with it.
+    // The language's own error says what is wrong with it.
     if (typeof begin !== "function") return items;
     return {
       [Symbol.asyncIterator]: () => {
@@ -237,7 +237,7 @@ export class Cells {
               throw error;
             }
           },
-          // The end is not waited for by a stop: it tidies up.
+          // A stop does not interrupt the closing of an iterator, which cleans up.
           ...(iterator.return ? { return: (value) => iterator.return!(value) } : {}),
         };
       },
@@ -307,7 +307,7 @@ function waitsOf({ ring }: Task): Wait[] {
 
 /** Those of the waits throw that still wait. */
 function throwIn(waits: readonly Wait[]): void {
-  // One for all: a chain of calls without end has millions.
+  // All throw the same error: a chain of calls without end has millions of awaits.
   const reason = new Interrupted();
   for (const wait of waits) wait.interrupt(reason);
 }

@@ -49,7 +49,7 @@ export class Editions {
       const edited = Deno.statSync(new URL(url)).mtime?.getTime() ?? 0;
       if (edited > (this.#loadedAt.get(url) ?? Infinity)) own = edited;
     } catch {
-      // It is gone, or may not be read: whoever loads it says so.
+      // The file is gone or unreadable; loading it reports that.
     }
     return [...this.#importsOf(url)].reduce((most, inner) => Math.max(most, this.#stamp(inner, seen)), own);
   }

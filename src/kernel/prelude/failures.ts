@@ -10,7 +10,7 @@ import { Deno, Error, String } from "../natives.ts";
 
 /** The content of an error message. */
 export function failureOf(thrown: unknown, colors: boolean): JsonObject {
-  // Of a proxy nobody can ask even that.
+  // A Proxy may throw even when asked that.
   const isError = attempt(() => thrown instanceof Error) === true;
   const text = attempt(() => Deno.inspect(thrown, { colors, depth: 4 })) ??
     "[what was thrown cannot be shown]";

@@ -41,7 +41,7 @@ export class Flow {
       if (Atomics.wait(this.counter, HANDED_ON, handedOn, SLICE_MS) !== "timed-out") {
         since = performance.now();
       } else if (performance.now() - since > this.#patienceMs) {
-        // Somebody does not listen: nobody waits for that twice.
+        // A front end that does not read is not waited for twice.
         this.#units = handedOn;
         return;
       }

@@ -18,7 +18,7 @@ type Next = (specifier: string, context: unknown) => Resolved;
 
 /** Answers for names in `packages`; the proxy has left out what the notebook's folder answers for itself. */
 export function registerPackages(packages: Readonly<Record<string, string>>): void {
-  // Declared in Node since 23; the declarations here may be older.
+  // Node has it since version 23; the type declarations here may be older.
   const register: unknown = Reflect.get(module, "registerHooks");
   if (typeof register !== "function") return;
   const builtins = new Builtins();

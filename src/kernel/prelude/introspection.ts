@@ -141,7 +141,7 @@ export class Introspection {
   #post<T>(method: string, parameters: Record<string, unknown>): Promise<T | null> {
     const { promise, resolve } = Promise.withResolvers<T | null>();
     const take = (error: Error | null, result: unknown) => resolve(error ? null : result as T);
-    // Declared for each method apart; here they are few, and their answers are looked at.
+    // The types declare each method separately; the few used here have their answers checked.
     (this.#session.post as (method: string, parameters: unknown, take: unknown) => void).call(
       this.#session,
       method,

@@ -25,7 +25,7 @@ export function replaceKeyboard(
   for (const [name, value] of Object.entries(methods)) {
     Object.defineProperty(Deno.stdin, name, { value, configurable: true, writable: true });
   }
-  // Nothing is pulled before a reader waits for it.
+  // Input is requested only once a reader waits for it.
   const readable = new ReadableStream<Uint8Array>({
     pull: (controller) => {
       const bytes = new Uint8Array(4096), count = readSync(bytes);

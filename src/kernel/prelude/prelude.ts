@@ -86,7 +86,7 @@ export class Prelude {
   #startWatchdog: (() => void) | null = null;
 
   constructor({ marker }: PreludeSettings) {
-    // Taken now, so that no cell can come between.
+    // It is taken now, so that no cell can replace it first.
     const { broadcast } = Reflect.get(Deno, "jupyter") as StockJupyter;
     this.#outputs = new Outputs(
       broadcast,
@@ -102,7 +102,7 @@ export class Prelude {
   async connect({ port, token }: PreludeSettings): Promise<void> {
     const link = await Link.open(port, token);
     this.#link = link;
-    // Not as a part of the cell in which it was opened.
+    // Messages are not handled as a part of the cell in which the line was opened.
     this.#cells.outside(() => link.listen((frame) => this.#take(frame)));
   }
 
@@ -117,7 +117,7 @@ export class Prelude {
     this.#hearErrors();
     const watch = { port, token: watchToken, mark, connectionFile, counter: this.#flow.counter };
     this.#startWatchdog = () => startWatchdog(watch);
-    // To start a worker takes a while, in which the first cell would wait.
+    // Starting a worker takes a while, and the first cell would have to wait for it.
     laterTurn(() => this.#watch(), WATCH_MS);
     replaceTimers();
     replaceTasks();

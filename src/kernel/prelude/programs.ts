@@ -181,7 +181,7 @@ async function pump(stream: ReadableStream<Uint8Array>, name: StreamName, write:
       left = BURST;
     }
   } catch {
-    // Somebody has ended it.
+    // The program has been ended already.
   }
 }
 
@@ -258,7 +258,7 @@ function replaceNode({ write, originNow, programs }: Way): void {
     define(name, (...args) => {
       const { given, shown, options } = nodeShown(args);
       if (!shown.includes("stdout")) return natives[name](...args);
-      // Without a word on streams what is written to stderr goes to `process.stderr`.
+      // Unless options say otherwise, what the program writes to stderr goes to `process.stderr`.
       const { stdio: _, ...rest } = options;
       write("stdout", text(natives[name](...given.slice(0, -1), rest)));
       return null;

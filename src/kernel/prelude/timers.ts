@@ -26,7 +26,7 @@ type Timer = (callback: unknown, ...rest: unknown[]) => unknown;
 
 /** Does something in a turn of the event loop of its own, as a job that can be terminated without harm. */
 export function laterTurn(work: () => void, milliseconds = 0): void {
-  // Not an immediate: those that are called by one loop are lost with it.
+  // An immediate would not do: a termination loses all immediates of the same turn of the event loop.
   setTimeout(() =>
     queueMicrotask(() => {
       forgetCall();
@@ -66,7 +66,7 @@ async function inTurn<T>(promise: Promise<T>): Promise<T> {
 }
 
 function replace(owner: object, name: string, native: object, value: object): void {
-  // Its name, and what others hang on it.
+  // The replacement keeps the name and the properties of the original.
   Object.defineProperties(value, Object.getOwnPropertyDescriptors(native));
   const { enumerable = false } = Object.getOwnPropertyDescriptor(owner, name) ?? {};
   Object.defineProperty(owner, name, { value, configurable: true, writable: true, enumerable });
@@ -130,7 +130,7 @@ function replaceTimer(owner: object, name: string, hasDelay: boolean): Timer {
     const id = native(function (this: unknown) {
       queueMicrotask(() => {
         if (call.isRunning) return clearInterval(id as number);
-        // Nor does what it has prepared before it was stopped begin.
+        // Work that it had prepared before the stop does not begin either.
         if (call.by?.isRunning) return;
         runCall(call, callback as Callback, this, args);
       });

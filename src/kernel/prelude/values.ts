@@ -124,12 +124,12 @@ export function tableOf(value: unknown): string | null {
 function isRecord(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value) || DISPLAY in value) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
-  // Of another realm too.
+  // An object of another realm counts too.
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function cellText(record: Record<string, unknown>, name: string): string {
-  // No getter runs.
+  // This runs no getter.
   const property = Object.getOwnPropertyDescriptor(record, name);
   if (!property) return "";
   if (!("value" in property)) return "[getter]";

@@ -33,14 +33,14 @@ export async function watch(
   try {
     const stream = await Deno.connect({ hostname: "127.0.0.1", port });
     await stream.write(encodeLinkFrame({ type: "watch", token }));
-    // A byte of 0 is a unit that was handed on, one of 1 the stop button.
+    // A byte of 0 stands for a unit that was handed on, a byte of 1 for the stop button.
     const bytes = new Uint8Array(64);
     for (let count = await stream.read(bytes); count !== null; count = await stream.read(bytes)) {
       for (let at = 0; at < count; at++) Atomics.add(counter, bytes[at] === 0 ? HANDED_ON : PRESSES, 1);
       Atomics.notify(counter, HANDED_ON);
     }
   } catch {
-    // As good as an end.
+    // A failed read counts as the end.
   }
   try {
     await Deno.remove(connectionFile).catch(() => {});

@@ -71,7 +71,7 @@ export class MessageCodec {
     return {
       identities: frames.slice(0, at),
       header: toHeader(header),
-      // A kernel may send an empty one, or for want of a parent null.
+      // A kernel may send an empty header, or null where there is no parent.
       parentHeader: "msg_id" in parentHeader ? toHeader(parentHeader) : null,
       metadata,
       content,

@@ -68,7 +68,7 @@ export function formatConnection({ ip, ports, key, kernelName }: Connection): st
  */
 export function newConnection(kernelName?: string): Connection {
   const ip = "127.0.0.1";
-  // All are held at once, so that no two are the same.
+  // All ports are held at the same time, so that no two are the same.
   const listeners = CHANNELS.map(() => Deno.listen({ hostname: ip, port: 0 }));
   const ports = Object.fromEntries(
     CHANNELS.map((channel, at) => [channel, (listeners[at].addr as Deno.NetAddr).port]),

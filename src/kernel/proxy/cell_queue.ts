@@ -159,7 +159,7 @@ export class CellQueue {
     else if (
       reply.status === "error" || cell.stops > 0 && saysEnd(cell) && !this.#child.isDone(cell.number)
     ) {
-      // The stock kernel calls a cell right whose value or tests were stopped.
+      // The stock kernel reports success for a cell whose value or tests were stopped.
       reply = { ...reply, status: "error" };
       reply = { ...reply, ...this.#missingError(cell, reply) };
       this.#tellFailure(cell, reply);
@@ -222,7 +222,7 @@ export class CellQueue {
     const { request, parsed } = cell, { header } = request;
     const code = String(request.content.code ?? "");
     cell.number = ++this.#lastNumber;
-    // Of the request only the header is needed for what comes later.
+    // Later messages need only the request's header.
     const slim = { ...request, identities: [], content: {}, buffers: [], header };
     this.#requests.set(cell.number, slim);
     this.#requests.delete(cell.number - REMEMBERED);

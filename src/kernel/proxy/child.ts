@@ -231,7 +231,7 @@ export class ChildKernel {
 
   /** Tells listeners of the signal. */
   async signal(): Promise<void> {
-    // Windows has no signals: it would be the end.
+    // Windows has no signals: this would end the kernel.
     if (Deno.build.os !== "windows") await this.#process.interrupt("signal");
   }
 
@@ -357,7 +357,7 @@ export class ChildKernel {
         return this.#options.onCheckTypes(content.isOn === true);
       case "exit":
         this.#exitCode = Number(content.code);
-        // It waits for that: all that it has shown has come.
+        // The kernel waits to be ended: all of its output has arrived.
         this.#process.kill();
     }
   }

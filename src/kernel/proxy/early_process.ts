@@ -30,7 +30,7 @@ export class EarlyProcess {
       onWritten: (name, text) => this.#takeWritten?.(name, text),
       onMessage: (message) => this.#take ? this.#take(message) : void this.#early.push(message),
     });
-    // The one who adopts it hears of a failure.
+    // Whoever adopts the process gets its failure.
     this.#started.catch(() => {});
   }
 

@@ -30,7 +30,7 @@ export class History {
     if (file === null) return new History([], null);
     const entries = await readEntries(file);
     const history = new History(entries.slice(-KEPT), file);
-    // Several kernels write into it, so that it is made shorter now and then only.
+    // Several kernels write to the file, so it is shortened only now and then.
     if (entries.length > 2 * KEPT) await writeAnew(file, entries.slice(-KEPT));
     return history;
   }
@@ -56,7 +56,7 @@ export class History {
     let found = this.#entries;
     if (access === "range") {
       const from = typeof start === "number" ? start : 0, to = typeof stop === "number" ? stop : Infinity;
-      // 0 is this start, −1 the one before.
+      // Session 0 is the current one, −1 the one before.
       const wanted = typeof session === "number" && session > 0
         ? session
         : this.#session + (Number(session) || 0);
@@ -94,7 +94,7 @@ async function readEntries(file: string): Promise<Entry[]> {
 
 async function append(file: string, text: string): Promise<void> {
   await Deno.mkdir(file.replace(/[/\\][^/\\]*$/, ""), { recursive: true });
-  // The cells that somebody has typed are for them alone.
+  // Only the user may read the cells that they have typed.
   await Deno.writeTextFile(file, text, { append: true, mode: 0o600 });
 }
 
@@ -106,7 +106,7 @@ async function writeAnew(file: string, entries: readonly Entry[]): Promise<void>
     });
     await Deno.rename(fresh, file);
   } catch {
-    // It stays as long as it was.
+    // The file then keeps its length.
   }
 }
 

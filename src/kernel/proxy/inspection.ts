@@ -55,12 +55,12 @@ export class Inspection {
       this.#about(expression, level === 1),
       this.#language.hover(text, Math.max(0, end - 1), LANGUAGE_MS),
     ]);
-    // The words of the documentation are not said twice.
+    // The documentation is not repeated.
     const said = hover === null || own.hasWords || VARIABLE.test(hover) ? "" : plainOf(hover);
-    // Of a name that nobody has declared it says that.
+    // For an undeclared name the server answers that it is undeclared.
     const words = said === "any" ? "" : said;
     const type = TYPED.exec(hover ?? "")?.[1];
-    // Of what is built in the source says nothing, where something else is known.
+    // The source of a built-in says nothing, so it is left out where anything else is known.
     const known = words === "" ? own.parts : own.parts.filter((part) => !NATIVE.test(part));
     const parts = type === undefined || own.hasWords || level === 1
       ? known
@@ -195,7 +195,7 @@ function mergeMatches(
   const prefix = before.slice(start);
   const fitting = suggested.map((item) => item.start === -1 ? { ...item, start } : item)
     .filter(({ text, start }) => text.toLowerCase().startsWith(before.slice(start).toLowerCase()));
-  // Within a text, as of an import, names mean nothing.
+  // Names within a string, such as that of an import, mean nothing.
   if (fitting.length > 0 && fitting[0].start < start) return fitting;
   const types = new Map(fitting.map(({ text, type }) => [text, type]));
   const there = names.filter((name) => name.startsWith(prefix) && NAME.test(name))

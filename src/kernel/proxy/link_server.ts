@@ -81,7 +81,7 @@ export class LinkServer implements Disposable {
 
   #tellWatch(): void {
     if (!this.#watch || this.#untold.length === 0) return;
-    // So few bytes are written at once, and nobody is there whom their loss would matter to.
+    // So few bytes are written at once, and their loss would matter to nobody.
     this.#watch.write(Uint8Array.from(this.#untold.splice(0))).catch(() => {});
   }
 
@@ -107,7 +107,7 @@ export class LinkServer implements Disposable {
 
   #take(stream: Deno.TcpConn): Promise<void> | null {
     if (isOfOther(stream)) return null;
-    // The oldest of those who have said nothing makes room.
+    // The oldest connection that has sent nothing makes room.
     const [oldest] = this.#strangers;
     if (this.#strangers.size >= STRANGERS) closeStream(oldest);
     return this.#serve(stream);

@@ -136,7 +136,7 @@ export class KernelProxy implements AsyncDisposable {
         proxy.#resources.dispose();
         throw error;
       }
-      // A person who opens the notebook has to hear the reason, and hears nothing of a kernel that ends.
+      // The user has to be told the reason, and front ends show nothing of a kernel that ends.
       proxy.#reason = stripVTControlCharacters(error.message);
       proxy.#ready.resolve();
     }
@@ -207,7 +207,7 @@ export class KernelProxy implements AsyncDisposable {
     }
     const told = this.#news.status("idle", message);
     if (type !== "shutdown_request") return await told;
-    // Front ends that have much to read yet do not keep a kernel from its end.
+    // Front ends that still have much to read do not delay the shutdown.
     await endsWithin(told, LAST_WORDS_MS);
     await this.#finish(0);
   }
@@ -296,7 +296,7 @@ export class KernelProxy implements AsyncDisposable {
     origin: Origin | null,
   ): Promise<void> | void {
     if (this.#isEnding) return;
-    // The proxy says these itself, at the right time, and errors when all is known of them.
+    // The proxy sends these itself, at the right time, and errors once all is known about them.
     if (type === "status" || type === "execute_input") return;
     if (type === "error" && origin === null) return;
     if (COMM_TYPES.has(type)) this.#comms.fromKernel(type, content);

@@ -53,7 +53,7 @@ export function encodeIntroduction(type: SocketType, identity: Uint8Array): Uint
 /** Reads the greeting and the READY of the other end; refuses one that does not fit to `type`. */
 export async function readIntroduction(reader: ByteReader, type: SocketType): Promise<Introduction> {
   const operation = "readIntroduction";
-  // The signature first, so that somebody who speaks otherwise, and less, is found out.
+  // The signature is read first, so that a peer that speaks another protocol, and sends less, is found out.
   const signature = await reader.take(10);
   if (signature[0] !== 0xff || (signature[9] & 1) === 0) {
     throw new ProtocolError(operation, "the signature is another", "that of ZMTP");

@@ -125,7 +125,7 @@ export class Peer {
           "a message of fewer",
         );
       }
-      // An empty frame counts too, or a message of them would have no end.
+      // Empty frames count too, since a message could otherwise have any number of them.
       left -= body.length + 1;
       if (!more) return frames;
     }

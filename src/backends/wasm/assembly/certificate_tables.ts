@@ -1,5 +1,5 @@
-// What all kernels for certificates share: constants of their loops, the rows that a call is about, and lanes
-// of two kinds.
+// This file holds what all kernels for certificates share: constants of their loops, the rows that a call is about,
+// and lanes of two kinds.
 
 import * as field from "../certificate_fields.ts";
 

@@ -50,7 +50,7 @@ function boundTwo(sums: usize, norms: usize, question: usize, subnormal: f64): i
   const up = f64x2.splat(1 + 1.0 / 1099511627776);
   let stale = f64x2.pmin(f64x2.mul(f64x2.pmin(f64x2.mul(moved, share), byMeans), up), diameter);
   stale = v128.bitselect(stale, f64x2.pmax(diameter, f64x2.add(norm, ledger)), f64x2.gt(least, f64x2.splat(0)));
-  // Rows of which nothing was ever exchanged.
+  // These are rows of which nothing was ever exchanged.
   const isTouched = f64x2.gt(f64x2.add(v128.load(sums, field.MOVED_PEAK), v128.load(sums, field.WEIGHT_PEAK)), f64x2.splat(0));
   stale = v128.and(stale, isTouched);
   const bound = f64x2.mul(f64x2.add(stale, ledger), f64x2.splat(1 + FLOAT32_ROUNDING));

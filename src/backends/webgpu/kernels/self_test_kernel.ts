@@ -63,7 +63,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     for (var round = 0u; round < call.termEnd; round++) {
       state = state * ${LOOP_FACTOR}u + ${LOOP_STEP}u;
     }
-    // As two numbers that float32 holds.
+    // The number is written as two that float32 holds.
     found[${FOUND}u * call.listCount] = f32(state & 0xffffu);
     found[${FOUND}u * call.listCount + 1u] = f32(state >> 16u);
   }

@@ -104,7 +104,7 @@ export class Axis {
     values: readonly PlainValue[],
     { isPadded, fromZero }: { isPadded: boolean; fromZero: boolean },
   ): readonly [number, number] {
-    // Ends of a logarithmic axis are exponents, and those of names their numbers.
+    // The range of a logarithmic axis is given as exponents, and that of a category axis as indices.
     const [start, end, ...more] = listOf(this.#layout.range).map(this.type === "date" ? timeOf : numberIn);
     if (typeof start === "number" && typeof end === "number" && more.length === 0) return [start, end];
     const isReversed = this.#layout.autorange === "reversed";

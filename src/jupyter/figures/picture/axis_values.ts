@@ -24,14 +24,14 @@ export function timeOf(value: PlainValue | undefined): number | null {
   const found = DATE.exec(String(value));
   if (found) return timeOfParts(found);
   const number = isNumeric(value) ? Number(value) : NaN;
-  // A number is a moment, which is shown by the clock of the place where it is drawn.
+  // A number is a moment in time, shown in the time zone of the machine that draws it.
   const moment = new Date(number);
   return Number.isNaN(moment.getTime()) ? null : number - moment.getTimezoneOffset() * MINUTE_MS;
 }
 
 function timeOfParts(found: RegExpExecArray): number | null {
   const [, year, , month = "1", , day = "1", , hour = "0", , minute = "0", , second = "0"] = found;
-  // A year with two digits lies in the hundred years that began seventy years ago.
+  // As in plotly.js, a year with two digits lies in the century that began seventy years ago.
   const first = new Date().getFullYear() - 70;
   const fullYear = year.length === 2 ? (Number(year) + 2000 - first) % 100 + first : Number(year);
   const date = new Date(Date.UTC(2000, Number(month) - 1, Number(day), Number(hour), Number(minute)));

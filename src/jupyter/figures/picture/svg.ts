@@ -37,7 +37,7 @@ export function textElement(lines: readonly string[], place: TextPlace): string 
   return lines.map((line, at) =>
     element("text", {
       x,
-      // What lies above the base line is about 0.7 of the size.
+      // Letters rise about 0.7 of the size above the base line.
       y: y + size * (0.36 + 1.25 * (at - (lines.length - 1) / 2)),
       "font-size": size,
       fill,

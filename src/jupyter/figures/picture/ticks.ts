@@ -37,7 +37,7 @@ export function logTicks(from: number, to: number, format: string, exponent: str
     ticks.push({ value: 10 ** power, label: powerLabel(power, format, exponent) });
   }
   if (ticks.length >= 2) return ticks;
-  // Hardly more than a decade: some of the numbers in between as well.
+  // An axis of hardly more than a decade gets some of the numbers in between as well.
   return [1, 2, 5].flatMap((factor) =>
     Array.from(
       { length: Math.ceil(to) - Math.floor(from) + 1 },

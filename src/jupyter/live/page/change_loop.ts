@@ -47,7 +47,7 @@ export class ChangeLoop {
       this.#waiting.set(what, change);
     }
     this.#wantsLook = true;
-    // Not at once: a look may ask for the next one, and there must be a round by then.
+    // This waits a turn: a look may ask for the next one, and by then there must be a round.
     this.#round ??= Promise.resolve().then(() => this.#run()).finally(() => this.#round = null);
     return this.#round;
   }

@@ -172,7 +172,7 @@ export class EnginePair {
 
   /** Goes on with another backend, or stays where it is and throws. */
   async moveTo(backend: BackendName): Promise<void> {
-    // The exact one first: only what it can do is asked of the other.
+    // The exact engine goes first: the other is asked only for what that one could do.
     const before = this.#exact.stats().backend as BackendName;
     await this.#exact.moveTo(backend, { threads: 1 });
     try {
@@ -234,7 +234,7 @@ export class EnginePair {
   #settle(): void {
     const [stale, exact] = this.#products();
     const { queryCount, keyCount } = this.#exact.stats();
-    // Who computes anew does so once for an answer, however many edits came before it.
+    // Recomputing happens once for each answer, however many edits came before it.
     const scratch = this.#editsSince === 0 ? 0 : queryCount * keyCount * this.#productsPerPair;
     const spent: Three = [stale - this.#before[0], exact - this.#before[1], scratch];
     const { edits, total: [a, b, c] } = this.#costs;

@@ -51,13 +51,13 @@ export class Heatmap {
     this.#scene = scene;
     const { weights, queryLabels, keyLabels } = scene;
     const measure = prepareCanvas(this.canvas, 1, 1);
-    // Bold, as the picked ones are.
+    // Labels are measured in bold, as the picked ones are drawn.
     measure.font = `600 ${FONT}`;
     const widest = (labels: readonly string[]) =>
       Math.min(LABEL_PIXELS, Math.max(...labels.map((label) => measure.measureText(label).width)));
     const rows = queryLabels.length, columns = keyLabels.length;
     this.#left = Math.ceil(widest(queryLabels)) + GAP + 2;
-    // A few pairs are drawn large, many as there is room for.
+    // A few pairs are drawn large; many share the room there is.
     const cell = Math.min(Math.max(34, Math.min(56, 260 / columns)), (room - this.#left - 2) / columns);
     this.#width = Math.max(1, cell);
     this.#height = Math.max(
@@ -80,7 +80,7 @@ export class Heatmap {
 
   #cell(context: CanvasRenderingContext2D, theme: PageTheme, i: number, j: number, share: number): void {
     const gap = this.#width > 6 && this.#height > 6 ? 1 : 0;
-    // Whole pixels, or there would be seams.
+    // Edges fall on whole pixels, since there would be seams otherwise.
     const x = Math.round(this.#left + j * this.#width), y = Math.round(this.#top + i * this.#height);
     const width = Math.round(this.#left + (j + 1) * this.#width) - x - gap;
     const height = Math.round(this.#top + (i + 1) * this.#height) - y - gap;
@@ -95,7 +95,7 @@ export class Heatmap {
   #labels(context: CanvasRenderingContext2D, theme: PageTheme, scene: MapScene): void {
     const { queryLabels, keyLabels, row, key } = scene;
     context.textBaseline = "middle";
-    // Where there is not room for each label, as many as there is room for, and those that are picked.
+    // Where not all labels fit, as many as fit are drawn, and those that are picked.
     const write = (
       labels: readonly string[],
       size: number,

@@ -155,7 +155,7 @@ export class LiveModel {
       },
       stale: {
         key: this.#applied,
-        // A function, so that the slider need not start the engine anew.
+        // It is a function, so that moving the slider does not need a new engine.
         lazyThreshold: ({ edits }) => edits >= this.threshold,
       },
       missed: slots.filter(isMissed).map((slot) => ({ kind: "setKey", slot, key: this.keyOf(slot) })),
