@@ -25,7 +25,7 @@ export function seededInputs({ queryCount, keyCount, headDim, valueDim }: Shape)
  * all.
  */
 const POOL_SIZE = 257;
-/** Of the walk over the keys; coprime to the powers of two that their number is. */
+/** The stride of the walk over the keys; it is coprime to their number, a power of two. */
 const STRIDE = 7919;
 
 /** Edits without an end, drawn beforehand so that no random number is timed: which key, and its new row. */

@@ -15,7 +15,7 @@ const LIMITS: RunLimits = {
   longestRunMs: 20_000,
   timeoutMs: 240_000,
 };
-/** Of 30 frames a second. */
+/** The time of a frame at 30 frames a second. */
 const FRAME_MS = 1000 / 30;
 
 /** The steps: peers compute everything again after however many clicks, so they are asked for one count. */

@@ -11,7 +11,7 @@ export interface SubjectReport {
   readonly name: string;
   readonly kind: "attune" | "peer";
   readonly threads: number;
-  /** Of the package; null for the library itself. */
+  /** The version of the package; null for the library itself. */
   readonly version: string | null;
   /** Why it is not measured, or not with more threads; null when it is. */
   readonly missing: string | null;

@@ -5,11 +5,11 @@ import { hasSettled, summarize, type Timing } from "./statistics.ts";
 
 export { short, type Timing } from "./statistics.ts";
 
-/** How long to look. */
+/** The limits of a measurement. */
 export interface TimeLimits {
-  /** Of the runs that count. */
+  /** The time that runs which count may take. */
   readonly budgetMs?: number;
-  /** At most, of the runs before them. */
+  /** The most time of the runs before them. */
   readonly warmUpMs?: number;
   /** Runs that count, also when they take longer than the budget. */
   readonly leastRuns?: number;

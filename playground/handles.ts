@@ -9,7 +9,7 @@ import { element } from "../src/jupyter/live/page/dom.ts";
 import { degrees, type Scene } from "./scene.ts";
 import { ASKER_NAMES, type Place } from "./sea.ts";
 
-/** So many buoys have buttons, and the one that is looked at. */
+/** This many buoys have buttons, besides the one that is looked at. */
 export const MOST_BUTTONS = 24;
 /** How far an arrow key moves, in miles; with shift so many times as far. */
 const STEP = 0.1, LONG_STEP = 5;

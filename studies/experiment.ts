@@ -42,7 +42,7 @@ export interface StrategyResult {
   readonly relativeError: number;
   /** max |read − exact|, where 1 is the level of births. */
   readonly largestError: number;
-  /** Of the certificates of its readings; null where it gives none. */
+  /** The certificates of its readings; null where it gives none. */
   readonly certificates: CertificateResult | null;
   /** Births a day, one number a horizon; NaN when it was not run over all days. */
   readonly meanAbsoluteErrors: readonly number[];

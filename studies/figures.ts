@@ -22,9 +22,9 @@ const NARROW_WINDOW_DAYS = 60;
 /** A smaller error is float32 rounding, which is drawn apart from errors that were chosen. */
 const ROUNDING = 1e-6;
 
-/** Of the horizons, in their order. */
+/** The colours of the horizons, in their order. */
 const HORIZON_COLORS = ["$blue", "$green", "$orange"];
-/** Of what needs no model. */
+/** The colours of forecasts that need no model. */
 const BASELINE_COLORS = ["$grey", "$amber", "$sky", "$pink"];
 
 /** The look of a family; families of one plan have one colour. */
@@ -33,7 +33,7 @@ interface Look {
   readonly color: string;
   readonly symbol: string;
   readonly size: number;
-  /** Of the line between its strategies; null for a family of one. */
+  /** The dash of the line between its strategies; null for a family of one. */
   readonly dash: string | null;
   /** The position of the labels of its markers. */
   readonly label: string;

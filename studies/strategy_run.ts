@@ -29,7 +29,7 @@ export interface RunOutcome {
   readonly forecasts: Float64Array;
   /** Over the readings after each day. */
   readonly deviation: Deviation;
-  /** Of the same readings; null where the strategy gives none. */
+  /** The certificates of the same readings; null where the strategy gives none. */
   readonly certificates: CertificateRecord | null;
   readonly multiplyAdds: number;
   readonly exponentials: number;

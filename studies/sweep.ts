@@ -10,7 +10,7 @@ import type { WorkerReply, WorkerRequest } from "./strategy_worker.ts";
 
 export interface Sweep {
   readonly births: readonly BirthsDay[];
-  /** Of the states 0 to `days`. */
+  /** The exact outputs of the states 0 to `days`. */
   readonly exact: Float64Array;
   readonly strategies: readonly Strategy[];
   readonly days: number;

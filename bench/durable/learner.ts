@@ -15,7 +15,7 @@ export interface LearnerCosts {
   readonly stepMs: number;
   /** Bytes of journal for each step. */
   readonly stepBytes: number;
-  /** Of a snapshot. */
+  /** The time of a snapshot. */
   readonly snapshotMs: number;
   readonly snapshotBytes: number;
   /** The longest stop of the loop, without waits for a processor. */

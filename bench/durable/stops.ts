@@ -27,7 +27,7 @@ export async function measureStops(folder: string, runs: number): Promise<StopCo
   const create = { query, key: matrix, value: matrix, lazyThreshold: Infinity };
   await using live = await openDurable(folder, { create, snapshot: { journalBytes: Infinity } });
   await using alone = await DynamicAttention.create(create);
-  /** Of each kind, in the order of `kinds`. */
+  /** The beats of each kind, in the order of `kinds`. */
   const seen: readonly Beats[][] = [[], [], []];
   let saved = 0, edit = 0;
   const kinds = [

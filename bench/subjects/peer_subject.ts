@@ -49,7 +49,7 @@ export class PeerSubject implements Subject {
 class Question {
   readonly shape: Shape;
   readonly inputs: Inputs;
-  /** Of all queries, from which the rows asked for are gathered. */
+  /** All queries, from which the rows asked for are gathered. */
   readonly #query: Float32Array<ArrayBuffer>;
   readonly #edits: EditStream;
   readonly #rows: RowStream | null;

@@ -21,7 +21,7 @@ export interface ScaleOutcome {
   readonly dataBytes: number;
   /** Bytes that stayed resident once the caller let go of its inputs. */
   readonly residentBytes: number;
-  /** Of the row read last, from the oracle, over the largest value. */
+  /** The distance of the row read last from the oracle, over the largest value. */
   readonly error: number;
 }
 

@@ -11,7 +11,7 @@ export type SubjectKey =
 
 /** The result of a measurement. */
 export interface Outcome {
-  /** Of one run of the workload. */
+  /** The timing of one run of the workload. */
   readonly timing: Timing;
   /** The largest distance of checked rows from the oracle, over the largest value. */
   readonly error: number;
@@ -28,7 +28,7 @@ export interface MemoryUse {
 export interface Subject {
   /** @throws When the subject cannot do it, or does it wrongly. */
   measure(shape: Shape, workload: Workload, limits: TimeLimits): Promise<Outcome>;
-  /** Of a fresh process. */
+  /** Measures the memory of a fresh process. */
   memory(shape: Shape): Promise<MemoryUse>;
 }
 

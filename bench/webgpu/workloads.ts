@@ -19,7 +19,7 @@ export interface Line {
   readonly gpuMilliseconds: number;
   /** Operations of the update, two a multiply-add; upkeep, exp and compensation count as none. */
   readonly operations: number;
-  /** Of one repetition. */
+  /** The traffic of one repetition. */
   readonly traffic: Omit<Traffic, "buffers" | "bufferBytes" | "busyMs">;
 }
 

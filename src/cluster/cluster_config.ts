@@ -56,7 +56,7 @@ const FIELDS: readonly (keyof ClusterShape)[] = [
 export const CONFIG = "config";
 const VERSION = 1;
 const MOST_PARTITIONS = 1024, MOST_REPLICAS = 8, MOST_COLUMNS = 65_536, LARGEST_SCALE = 2 ** 127;
-/** So that the state of a query over a partition fits into one message. */
+/** The most numbers of a query's state over a partition, so that it fits into one message. */
 const MOST_STATE = 60_000;
 
 /** Numbers of a key with its value. */

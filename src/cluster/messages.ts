@@ -242,7 +242,7 @@ export function decodeStates(answer: Uint8Array<ArrayBuffer>, count: number, col
   return numbers;
 }
 
-/** So many numbers of an answer to "drift"; what is out of range is Infinity. */
+/** Reads `count` numbers of an answer to "drift"; a number out of range counts as Infinity. */
 export function decodeNumbers(answer: Uint8Array<ArrayBuffer>, count: number): Float64Array {
   if (answer.length !== 8 * count) {
     throw new Damage(`answer has ${answer.length} bytes, expected ${8 * count}`);

@@ -16,7 +16,7 @@ import { ByteReader, ByteWriter, paddedLength, textLength } from "./byte_buffer.
 import type { ClientCall } from "./frames.ts";
 import { decodeNames, encodeNames } from "./row_names.ts";
 
-/** So many answers of a client are kept. */
+/** This many answers of a client are kept. */
 export const ANSWERS_KEPT = 256;
 /** Stands for the count of slots where what follows is a list of names; version 1 has slots only. */
 const NAMED = 0xffffffff;

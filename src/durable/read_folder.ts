@@ -27,10 +27,10 @@ import {
 import { decodePointer, type Pointer, snapshotFile } from "./pointer.ts";
 import { decodeRecord, hashOf, isSameHash, type JournalRecord, type Place, toHex } from "./record.ts";
 
-/** Of a snapshot whose file is not there. */
+/** The problem of a snapshot whose file is missing. */
 export const MISSING = "file is missing, expected a snapshot";
 
-/** Of a folder whose witness is gone: nobody knows what its journal should have. */
+/** The problem of a folder whose witness is gone: nobody knows how much its journal should hold. */
 export const NO_HEAD = "file is missing or cannot be read, expected the newest commit";
 
 /** Records that are read at once. */

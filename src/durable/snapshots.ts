@@ -21,7 +21,7 @@ import { settingsOf, toMatrixMask } from "./settings.ts";
 
 /** Journals shorter than this are kept as they are, unless the caller wants otherwise. */
 const LEAST_JOURNAL = 1 << 24;
-/** So many records, and about so many bytes of them, are removed in one transaction, while the loop waits. */
+/** At most this many records, and about this many bytes, are removed in one transaction, while the loop waits. */
 const REMOVED_AT_ONCE = 256, BYTES_REMOVED_AT_ONCE = 1 << 19;
 
 /** The parts that snapshots are made of. */

@@ -206,7 +206,7 @@ function isSameIds(a: SlotNumbers["ids"], b: SlotNumbers["ids"]): boolean {
   return a.next === b.next && a.ids.length === b.ids.length && a.ids.every((id, at) => id === b.ids[at]);
 }
 
-/** Of a mask function only what was said of rows that have not gone since is the same, so it is not compared. */
+/** Compares two masks. Replies of a mask function agree only for rows that were not deleted since, so they are not compared. */
 function isSameMask(a: SavedMask | null, b: SavedMask | null): boolean {
   if (a?.kind !== "matrix" || b?.kind !== "matrix") return a?.kind === b?.kind;
   return a.matrices.every(({ data }, at) => isSameNumbers(data, b.matrices[at].data));

@@ -39,7 +39,7 @@ export interface InsertOptions<Id extends RowId = number> {
   readonly id?: Id;
 }
 
-/** Of ids that were written down, the type of all that are like them; of an empty list, all ids. */
+/** The type of all ids like those in a literal list; every id for an empty list. */
 export type AnyOf<Id extends RowId> = [Id] extends [never] ? RowId
   : Id extends string ? string
   : Id extends number ? number

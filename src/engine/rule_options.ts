@@ -74,7 +74,7 @@ export interface RuleExtras {
   /** A mask of blocks, its entries copied. */
   readonly blocks?: {
     readonly size: unknown;
-    /** Of a block of queries, and of one of keys. */
+    /** The sizes of a block in queries and in keys. */
     readonly sizes: readonly [query: unknown, key: unknown];
     readonly matrices: readonly BiasMatrix[];
   };

@@ -81,7 +81,7 @@ export function figure(
   });
 }
 
-/** Of these a trace shows lists, whatever its type. */
+/** Properties of which a trace of any type shows lists. */
 const LISTS = "x y z a b c labels values parents ids open high low close lat lon locations u v w i j k".split(
   " ",
 );

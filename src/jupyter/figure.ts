@@ -44,9 +44,9 @@ const FIGURE_OPTIONS: readonly (keyof FigureOptions)[] = ["title", "height", "re
 const PICTURE_OPTIONS: readonly (keyof PictureOptions)[] = ["width", "height", "zoom", "theme"];
 
 const WIDTH = 860, ZOOM = 1.5;
-/** Of a figure that is not told another height, in CSS pixels. */
+/** The height of a figure unless another one is given, in CSS pixels. */
 export const HEIGHT = 420;
-/** Of a title, in CSS pixels. */
+/** The height of a line of the title, in CSS pixels. */
 const LINE = 20;
 /** Whether a notebook has the library already, so that it need not be there twice. */
 let hasLibrary = false;

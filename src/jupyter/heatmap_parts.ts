@@ -14,9 +14,9 @@ import { checkEntries, checkLength, checkList, checkShape, checkTexts } from "./
 
 /** Labels of rows and columns. */
 export interface HeatmapLabels {
-  /** Of the queries, in their order; "query" and the slot unless given. */
+  /** Labels of the queries, in their order; "query" and the slot unless given. */
   readonly queryLabels?: readonly string[];
-  /** Of the keys, in their order; the slots unless given. */
+  /** Labels of the keys, in their order; the slots unless given. */
   readonly keyLabels?: readonly string[];
 }
 

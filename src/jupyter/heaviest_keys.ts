@@ -15,7 +15,7 @@ import { checkList, checkTexts, plainNumber } from "./figure_input.ts";
 
 /** What {@link heaviestKeys} may be told. */
 export interface HeaviestKeysOptions extends FigureOptions {
-  /** Of the keys, in their order; "key" and the slot, or the id, unless given. */
+  /** Labels of the keys, in their order; "key" and the slot, or the id, unless given. */
   readonly labels?: readonly string[];
 }
 

@@ -36,7 +36,7 @@ export interface LearnedStep {
    * ∂L/∂q of the query, H·d numbers, for callers that compute passing queries from parameters of their own.
    */
   readonly queryGradient: Float64Array<ArrayBuffer>;
-  /** Of a step by an output that may be stale; not there where it was exact. */
+  /** The bounds of a step by an output that may be stale; absent where it was exact. */
   readonly bounds?: StepBounds;
 }
 

@@ -14,7 +14,7 @@ import type { HeadLayout } from "./head_layout.ts";
 
 /** The rule by which rows are turned. */
 export interface Rotary {
-  /** Of the angles' frequencies. */
+  /** The base of the angles' frequencies. */
   readonly base: number;
   /** Columns of a head that are turned, an even number. */
   readonly dims: number;
@@ -30,7 +30,7 @@ export class Turner {
   readonly #rotary: Rotary;
   readonly #headDim: number;
   readonly #frequencies: Float64Array;
-  /** Of the position that was asked for last. */
+  /** The cosines of the position that was asked for last. */
   readonly #cosines: Float64Array;
   readonly #sines: Float64Array;
 

@@ -17,13 +17,13 @@ const SLACK = 2 ** -40;
 
 /** Upper bounds of sums over the pending keys of a row. */
 export interface ChangeSums {
-  /** Of Σ ‖u_j (v'_j − o) − w_j (v_j − o)‖. */
+  /** An upper bound of Σ ‖u_j (v'_j − o) − w_j (v_j − o)‖. */
   readonly moved: number;
-  /** Of Σ (u_j − w_j)₊. */
+  /** An upper bound of Σ (u_j − w_j)₊. */
   readonly gained: number;
-  /** Of Σ (w_j − u_j)₊. */
+  /** An upper bound of Σ (w_j − u_j)₊. */
   readonly lost: number;
-  /** Of Σ u_j ‖v'_j − v_j‖ over the keys that stay. */
+  /** An upper bound of Σ u_j ‖v'_j − v_j‖ over the keys that stay. */
   readonly shifted: number;
   /** `gained` − `lost` may be off from Σ (u_j − w_j) by as much. */
   readonly doubt: number;

@@ -43,7 +43,7 @@ export class DriftSample {
   readonly #copiedAt: Float64Array;
   /** Query slots of which there is no copy that would do. */
   readonly #stale: number[] = [];
-  /** Of the present answer: the places of the query slots that were asked for, and these. */
+  /** For the present answer: the places in the sample of the query slots that were asked for, and these slots. */
   readonly #places: Uint32Array;
   readonly #askedFor: Uint32Array;
 

@@ -58,7 +58,7 @@ export class FrozenRows {
   }
 }
 
-/** So many numbers of a matrix are kept at once. */
+/** This many numbers of a matrix are kept at once. */
 const PART = 1024;
 
 /** A matrix whose entries change one by one. */

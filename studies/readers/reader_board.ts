@@ -30,7 +30,7 @@ export const LARGE_WORLD: ReaderWorld = {
 };
 
 const SCALE = 0.5;
-/** Of an item around its topic, where topics are normal numbers. */
+/** The spread of an item around its topic, where topics are normal numbers. */
 const SPREAD = 0.5;
 
 /** The board. */

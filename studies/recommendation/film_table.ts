@@ -18,7 +18,7 @@ export interface FilmColumns {
   readonly sharpness: number;
   /** The feature value of twenty years. */
   readonly yearScale: number;
-  /** Of popularity and bias; 0 and 0 for a table that knows the catalogue alone. */
+  /** The scales of popularity and bias; 0 and 0 for a table that knows the catalogue alone. */
   readonly popularityScale: number;
   readonly biasScale: number;
 }

@@ -64,7 +64,7 @@ export function popularPlaceOf(board: FilmBoard, rated: ReadonlySet<number>, fil
   return place(board, rated, film, (other) => board.count(other));
 }
 
-/** Of equals the older key comes first. */
+/** Among equals the older key comes first. */
 function place(
   { keys }: FilmBoard,
   rated: ReadonlySet<number>,

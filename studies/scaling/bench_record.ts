@@ -13,7 +13,7 @@ export type Time = readonly [median: number, low: number, high: number];
 export interface BenchSubject {
   readonly name: string;
   readonly kind: "attune" | "peer";
-  /** Of the package; null for the library itself. */
+  /** The version of the package; null for the library itself. */
   readonly version: string | null;
 }
 

@@ -10,7 +10,7 @@ import type { OwnTimes } from "./own_machine.ts";
 import { foretoldBreakEven } from "./work_model.ts";
 
 const OWN = "$green";
-/** Of peers, the fastest first. */
+/** The colours of peers, the fastest first. */
 const PEER_COLORS = ["$orange", "$blue", "$amber", "$mauve", "$indigo", "$grey"];
 const PEER_SYMBOLS = ["square", "diamond", "triangle-up", "triangle-down", "x", "star"];
 const SIZE_TITLES = { n: "keys n", m: "queries m", d: "numbers d", T: "edits T" } as const;

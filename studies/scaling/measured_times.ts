@@ -86,7 +86,7 @@ export interface MeasuredBreakEven {
   readonly tried: number;
 }
 
-/** Of every family of peers along the line. */
+/** The break-evens of every family of peers along the line. */
 export function breakEvensOf(record: BenchRecord): MeasuredBreakEven[] {
   const engine = engineOf(record);
   return peersOf(record).flatMap((peer) =>
@@ -126,7 +126,7 @@ export interface PatchRate {
   readonly bytesPerMultiplyAdd: number;
 }
 
-/** Of the engine at a size. */
+/** The rates of the engine's patches at a size. */
 export function patchRates(record: BenchRecord, size: Size): PatchRate[] {
   const { headDim, limitGflops } = record;
   return timesOf(record, engineOf(record), size).flatMap(({ patches }) =>

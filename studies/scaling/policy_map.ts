@@ -112,7 +112,7 @@ export interface MapOptions {
   readonly rows: readonly number[];
   readonly queryCount: number;
   readonly headDim: number;
-  /** Of the ways that wait for a count. */
+  /** The count that a way waits for. */
   readonly threshold: number;
   /** The error that budgets guarantee, as a share of the mean length of a row. */
   readonly errorShare: number;
@@ -202,7 +202,7 @@ function largestRowDistance(a: Float32Array, b: Float32Array, columns: number): 
   return largestOrMean(a.map((number, at) => number - b[at]), columns, "largest");
 }
 
-/** Of the Euclidean lengths of rows. */
+/** The largest or the mean Euclidean length of rows. */
 function largestOrMean(data: Float32Array, columns: number, what: "largest" | "mean"): number {
   const lengths = Array.from(
     { length: data.length / columns },

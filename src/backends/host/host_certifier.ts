@@ -324,7 +324,7 @@ function bytesOfEdit({ valueShift, difference }: KeyEdit): number {
   return 2 * ENTRY_BYTES + valueShift.byteLength + 16 * (difference?.columns.length ?? 0);
 }
 
-/** Of a key that is as in the states. */
+/** The sums of a key that is the same as in the states. */
 const NO_TERMS: PairSums = {
   ...{ moved: 0, change: 0, shifted: 0, doubt: 0, scoreBefore: NaN, distanceBefore: NaN },
 };

@@ -36,10 +36,10 @@ export interface WeightRounding {
   readonly isDoubtful?: boolean;
 }
 
-/** Of weights in float64, whose rounding is below everything that is charged in any case. */
+/** The rounding of weights in float64, which is below everything that is charged in any case. */
 export const NO_WEIGHT_ROUNDING: WeightRounding = { mass: 0, variation: 0 };
 
-/** Of weights of which nothing is known but that they are weights. */
+/** The rounding of weights about which nothing else is known. */
 export const UNKNOWN_WEIGHTS: WeightRounding = { mass: Infinity, variation: 1, isDoubtful: true };
 
 /** A row whose weights the kernels computed. */

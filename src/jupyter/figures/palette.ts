@@ -73,7 +73,7 @@ export const UNPAINTED = {
 /** The colours of a page, by what they are for. */
 export interface PageColors {
   readonly ink: string;
-  /** Of what is said beside. */
+  /** The colour of secondary text. */
   readonly faint: string;
   readonly line: string;
   readonly page: string;

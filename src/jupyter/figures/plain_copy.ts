@@ -36,7 +36,7 @@ export interface FigureObject {
 /** Objects within objects beyond this are a mistake, or go round in a circle. */
 const DEEPEST = 40;
 const EXPECTED = "what plotly can draw: a text, a number, a date, a list, or an object of those";
-/** Of what users hang on to a trace for themselves, titles are no titles of plotly's. */
+/** Properties of a trace for the user's own data: a `title` in them is not one of plotly.js. */
 const OWN_MEANING = /^(meta|customdata)$/;
 
 /**

@@ -144,7 +144,7 @@ export class LiveFigure {
   readonly #data: FigureData;
   readonly #problem: EngineProblem;
 
-  /** Of checked data. */
+  /** Takes data that were checked. */
   constructor(data: FigureData, problem: EngineProblem) {
     this.#data = data;
     this.#problem = problem;

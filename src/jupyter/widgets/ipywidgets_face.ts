@@ -17,7 +17,7 @@ interface Dialect {
   readonly controlsVersion: string;
   readonly base: string;
   readonly baseVersion: string;
-  /** Of the protocol, in the metadata; null before there was one. */
+  /** The version of the protocol, in the metadata; null before there was one. */
   readonly protocol: string | null;
 }
 

@@ -12,7 +12,7 @@ export type State = Record<string, unknown>;
 
 /** How a version of the protocol packs what it sends. */
 export interface Packing {
-  /** Of the protocol, in the metadata; null before there was one. */
+  /** The version of the protocol, in the metadata; null before there was one. */
   readonly protocol: string | null;
 }
 

@@ -45,7 +45,7 @@ function attributesText({ attributes }: SyntaxNode): string {
   return `,{with:{${pairs.join(",")}}}`;
 }
 
-/** Of an identifier or a text. */
+/** The name that an identifier or a string literal stands for. */
 function nameOf(node: unknown): string {
   if (!isNode(node)) return "";
   return String(node.type === "StringLiteral" ? node.value : node.name);

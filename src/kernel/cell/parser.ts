@@ -41,7 +41,7 @@ const PLUGINS: readonly ParserPlugin[] = [
   "explicitResourceManagement",
   "importAttributes",
 ];
-/** Of these an end that came too early is the cause, wherever they are found. */
+/** These errors mean that the code ended too early, wherever they are found. */
 const UNFINISHED = /Unterminated (template|comment)|Unterminated JSX/;
 /** This one as well, if nothing comes after the block. */
 const HALF_TRY = /Missing catch or finally clause/;

@@ -36,7 +36,7 @@ export interface RewrittenCell {
   readonly insertions: readonly Insertion[];
 }
 
-/** Of insertions at one place those of lower order come first: all that end something, then all that begin something. */
+/** Insertions at one place come by their order: first all that end something, then all that begin something. */
 interface Planned extends Insertion {
   readonly order: number;
 }

@@ -19,7 +19,7 @@ export async function findFrontEnd(folders: readonly string[] = dataFolders()): 
   return await lookThrough(folders);
 }
 
-/** Of the environment that the parent runs in, as `ENVIRONMENT/share/jupyter`; null where that cannot be told. */
+/** The data folder of the environment that the parent runs in, `ENVIRONMENT/share/jupyter`; null where it is unknown. */
 async function serverFolder(): Promise<string | null> {
   try {
     const [program, script] = (await Deno.readTextFile(`/proc/${Deno.ppid}/cmdline`)).split("\0");

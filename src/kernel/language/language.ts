@@ -44,7 +44,7 @@ const KINDS: Readonly<Record<number, string>> = {
 /** A name that two cells declare is no mistake in a notebook. */
 const ALLOWED = new Set([2451, 2300, 2440, 2395, 2528, 6133, 1375, 1378]);
 
-/** So long an answer waits for a server that may still be starting. */
+/** An answer waits this long for a server that may still be starting. */
 const ASLEEP_MS = 300;
 
 /** Asks a language server that starts with the first question. */

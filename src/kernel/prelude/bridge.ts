@@ -16,7 +16,7 @@ export type Buffers = readonly Uint8Array[];
 
 /** The parts of a message beside its data. */
 export interface CommParts {
-  /** Of the message; none unless given. */
+  /** The metadata of the message; none unless given. */
   readonly metadata?: JsonObject;
   /** Bytes as they are; none unless given. */
   readonly buffers?: readonly Uint8Array[];
@@ -26,7 +26,7 @@ export interface CommParts {
 export interface CommMessage {
   /** The content. */
   readonly data: JsonObject;
-  /** Of the message. */
+  /** The metadata of the message. */
   readonly metadata: JsonObject;
   /** The bytes that came along. */
   readonly buffers: readonly Uint8Array<ArrayBuffer>[];
@@ -75,7 +75,7 @@ export interface LoopAwaits {
 
 /** The kernel from the inside. */
 export interface KernelBridge {
-  /** Of this interface. */
+  /** The version of this interface. */
   readonly version: 1;
   readonly frontEnd: FrontEnd;
   /** Opens a comm. */

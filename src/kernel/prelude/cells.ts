@@ -29,7 +29,7 @@ interface Task {
   reminders: number;
 }
 
-/** So often it is looked whether what tidies up after a stop is done. */
+/** The interval at which the clean-up after a stop is checked. */
 const LOOK_MS = 5;
 /** Code that a stopped cell has left running is told of the stop at so many awaits; the next one never ends. */
 const REMINDERS = 100;

@@ -9,9 +9,9 @@ import { Builtins } from "./builtins.ts";
 import { Editions } from "./editions.ts";
 import { Deno, Object, Reflect, SyntaxError, TypeError } from "../natives.ts";
 
-/** Of a name that nobody knows there is no address. */
+/** A name that cannot be resolved has no URL. */
 type Resolved = { url: string | null; shortCircuit?: boolean };
-/** So many names of a module are told. */
+/** A message lists at most this many names of a module. */
 const SHOWN = 12;
 type Context = { readonly parentURL?: string; readonly conditions?: readonly string[] };
 type Next = (specifier: string, context: unknown) => Resolved;

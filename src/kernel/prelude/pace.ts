@@ -7,7 +7,7 @@
 
 import { Math, performance } from "../natives.ts";
 
-/** So often it turns. */
+/** The event loop turns at least this often. */
 const TURN_MS = 20;
 /** At most once in so many awaits the clock is looked at. */
 const RAREST_LOOK = 64, QUICK_MS = 0.5, SLOW_MS = 5;

@@ -27,7 +27,7 @@ type Options = Deno.CommandOptions;
 type Output = Deno.CommandOutput;
 
 const STREAMS: readonly StreamName[] = ["stdout", "stderr"];
-/** So many letters are shown at once, and the next ones after a while: a front end that drowns cannot be stopped. */
+/** At most this many letters are shown at once, and the next ones after a pause: a flooded front end could not be stopped. */
 const BURST = 2 ** 20, BURST_MS = 50;
 /** A program that was started by the program may keep a stream open: it is waited for so long. */
 const REST_MS = 100;

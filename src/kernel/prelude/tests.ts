@@ -82,7 +82,7 @@ async function runTest(
   return isRight;
 }
 
-/** Of the ways in which Deno lets a test be written. */
+/** Takes every form in which Deno lets a test be written. */
 function definitionOf(words: readonly unknown[], isIgnored: boolean): Definition {
   const run = words.findLast((word) => typeof word === "function");
   const options = words.find((word) => typeof word === "object" && word !== null) ?? {};

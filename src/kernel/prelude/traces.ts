@@ -7,9 +7,9 @@
 
 import { decodeURIComponent, Error, Object, URL } from "../natives.ts";
 
-/** Of what calls cells: the kernel itself, and the widgets of the library. */
+/** Where frames are left out: code that calls cells, the kernel itself and the widgets of the library. */
 const OWN = [new URL("../", import.meta.url), new URL("../../jupyter/widgets/", import.meta.url)];
-/** As addresses, and as paths. */
+/** The same, as URLs and as paths. */
 const OWN_FILES = OWN.flatMap(({ href, protocol, pathname }) =>
   protocol === "file:" ? [href, decodeURIComponent(pathname)] : [href]
 );

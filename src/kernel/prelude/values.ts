@@ -31,7 +31,7 @@ const PICTURES = ["toDataURL", "toSpec", "outerHTML", "toRecords"];
 /** It also knows pictures by their bytes, and what a graphics adapter holds. */
 const BYTES = ["Uint8Array", "GPUTexture", "GPUBuffer"].map((name) => Reflect.get(globalObject, name))
   .filter((kind): kind is new () => object => typeof kind === "function");
-/** Of a long table the first rows are shown, and of a wide one the first columns. */
+/** A long table shows its first rows, and a wide one its first columns. */
 const ROWS = 50, COLUMNS = 20, LETTERS = 200;
 
 /**

@@ -11,7 +11,7 @@ import type { JsonObject, Message, MessageHeader } from "./message.ts";
 const DELIMITER = new TextEncoder().encode("<IDS|MSG>");
 const HEADER_TEXTS = ["msg_id", "session", "username", "msg_type"] as const;
 
-/** Of so many messages it is known that they came, or went. */
+/** The signatures of this many messages are remembered. */
 const REMEMBERED = 2 ** 16;
 
 /** Signs and checks with one key. */

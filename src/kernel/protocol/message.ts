@@ -18,7 +18,7 @@ export interface MessageHeader {
   readonly date: string;
   /** The type: "execute_request", "stream", … */
   readonly msg_type: string;
-  /** Of the protocol. */
+  /** The version of the protocol. */
   readonly version: string;
 }
 

@@ -54,7 +54,7 @@ const FLUSH_MS = 2000;
 const HANDOVER_MS = 50;
 /** A kernel that computes on is terminated so often, and one that does not begin for so long goes on without our part. */
 const REVIVALS = 4, BEGIN_MS = 10_000;
-/** So long a front end may take for what it was sent last. */
+/** A front end may take this long to read what it was sent last. */
 const STALLED_MS = 2000;
 /** In which Linux counts the time of threads. */
 const TICK_MS = 10;

@@ -15,7 +15,7 @@ import { Documentation } from "./documentation.ts";
 
 /** A kernel that computes does not answer; then there is nothing to show. */
 const ANSWER_MS = 1000;
-/** So long an answer waits for the language server, which takes seconds to start, and is quick then. */
+/** An answer waits this long for the language server, which takes seconds to start, and is quick then. */
 const LANGUAGE_MS = 1500;
 /** A cell waits so long for what is said of its types. */
 const CHECK_MS = 20_000;

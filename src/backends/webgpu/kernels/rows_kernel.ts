@@ -51,7 +51,7 @@ const BINDINGS = /* wgsl */ `
 @group(0) @binding(2) var<storage, read> terms: array<u32>;
 @group(0) @binding(3) var<storage, read> queries: array<u32>;
 @group(0) @binding(4) var<storage, read_write> states: array<u32>;
-/** Of the bias by distance: slopes in two floats, by head, or a table. */
+/** The bias by distance: slopes in two floats, by head, or a table. */
 @group(0) @binding(5) var<storage, read> distances: array<f32>;
 `;
 

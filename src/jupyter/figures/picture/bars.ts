@@ -9,7 +9,7 @@ import { type Box, pointIn } from "./frame.ts";
 import { eachOf, listOf, numberOf, objectOf, textOf } from "./plain_reader.ts";
 import { element, shownLines, textElement } from "./svg.ts";
 
-/** Of the way from one place to the next, what bars leave free. */
+/** The share of the distance between two places that bars leave free. */
 const GAP = 0.2;
 const TEXT_SIZE = 12;
 

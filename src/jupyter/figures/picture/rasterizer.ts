@@ -18,7 +18,7 @@ const BOLD_FONT = "npm:dejavu-fonts-ttf@2.37.3/ttf/DejaVuSans-Bold.ttf";
 /** Renders SVG whose text is in DejaVu Sans. */
 export class Rasterizer {
   static #loading: Promise<Rasterizer> | null = null;
-  /** Of the font that it draws with. */
+  /** The metrics of the font that it draws with. */
   readonly metrics: TextMetrics;
   readonly #fonts: Uint8Array[];
 

@@ -20,7 +20,7 @@ export function element(name: string, attributes: Attributes, ...children: reado
 /** Where a text stands and how it looks. */
 export interface TextPlace {
   readonly x: number;
-  /** Of the middle of a line, or of the middle of all lines. */
+  /** The height of the middle of a line, or of all lines. */
   readonly y: number;
   readonly size: number;
   readonly fill: string;

@@ -89,7 +89,7 @@ export function dateTicks(from: number, to: number, room: number): Tick[] {
   return ticks;
 }
 
-/** Of the first time of each day, and of midnight, the day is told too. */
+/** Ticks of times; the first one of each day, and midnight, also show the day. */
 function timeTicks(from: number, to: number, step: number): Tick[] {
   const ticks: Tick[] = [];
   let day = "";

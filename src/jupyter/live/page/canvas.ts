@@ -53,7 +53,7 @@ export function ringAndDot(
   { exact, stale, radius, colors }: {
     readonly exact: Point;
     readonly stale: Point;
-    /** Of the ring, and of the dot in it. */
+    /** The radii of the ring and of the dot in it. */
     readonly radius: readonly [ring: number, dot: number];
     readonly colors: { readonly exact: string; readonly stale: string };
   },

@@ -13,7 +13,7 @@ import type { Edit } from "../../../write/edits.ts";
 
 type BackendName = NonNullable<DynamicAttentionOptions["backend"]>;
 
-/** Of the stale answers, of the exact ones, and of computing all from scratch once for each answer. */
+/** One number for stale answers, one for exact ones, and one for recomputing everything once for each answer. */
 export type Three = readonly [stale: number, exact: number, scratch: number];
 
 /** What edits and their answers have cost. */
@@ -258,7 +258,7 @@ export class EnginePair {
   }
 }
 
-/** Of at least one number. */
+/** The median of at least one number. */
 function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
 }
