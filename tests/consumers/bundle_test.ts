@@ -1,14 +1,12 @@
 // The library bundled into a user's program, on the Node of this machine and in a browser.
 
-import { chromium } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../studies/browser.ts";
 import { assertEquals } from "../../testing/assert.ts";
+import { needsBrowser, openBrowser, openPage } from "../../testing/pages.ts";
 import { findProgram, requires } from "../../testing/requirements.ts";
 import { assertRight, bundledProgram } from "./bundled_program.ts";
 
 const OLDEST_NODE = 20;
 const node = await findNode();
-const browserPath = findProgram("chromium", "google-chrome", "chrome");
 
 /** Node, where there is one that is not older than the oldest that the library is for. */
 async function findNode(): Promise<string | undefined> {
@@ -31,7 +29,7 @@ Deno.test({
 
 Deno.test({
   name: "a bundled program computes in a browser",
-  ...requires("chromium", browserPath, "apt-get install chromium"),
+  ...needsBrowser,
   fn: async () => {
     await using project = await bundledProgram();
     const program = await Deno.readTextFile(`${project.folder}/program.mjs`);
@@ -41,11 +39,8 @@ Deno.test({
       const [body, type] = url.endsWith(".js") ? [program, "text/javascript"] : [page, "text/html"];
       return new Response(body, { headers: { "content-type": `${type}; charset=utf-8` } });
     });
-    await using browser = await chromium.launch({
-      executablePath: browserPath as string,
-      args: [...BROWSER_SWITCHES],
-    });
-    const page = await browser.newPage();
+    await using browser = await openBrowser();
+    const page = await openPage(browser);
     const complaints: string[] = [];
     page.on("pageerror", (error) => complaints.push(error.message));
     page.on("console", (message) => complaints.push(message.text()));

@@ -3,19 +3,15 @@
 // Figures in a real browser: drawn off line, light and dark, in whatever order their cells come, and with nothing run
 // that was meant as text. Pictures of what was seen are kept.
 
-import { type Browser, chromium, type Page } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../studies/browser.ts";
+import type { Browser, Page } from "playwright-core";
 import { DISPLAY, type Figure, figure } from "../../src/jupyter/mod.ts";
 import { Axis } from "../../src/jupyter/figures/picture/axis.ts";
 import { PLOTLY_SOURCE } from "../../src/jupyter/figures/plotly_source.ts";
 import { embeddedLibrary } from "../../src/jupyter/plotly_page.ts";
 import { assert, assertEquals, assertGreater, assertMatch, assertNotEquals } from "../../testing/assert.ts";
-import { findProgram, requires } from "../../testing/requirements.ts";
+import { needsBrowser, openBrowser, openPage } from "../../testing/pages.ts";
 import { keepScreenshot } from "../../testing/screenshots.ts";
 import { allFigures, EVIL } from "./support.ts";
-
-const browserPath = findProgram("chromium", "google-chrome", "chrome");
-const needs = requires("chromium", browserPath, "apt-get install chromium");
 
 interface Opened {
   readonly page: Page;
@@ -24,15 +20,12 @@ interface Opened {
 }
 
 async function withBrowser(run: (open: (html: string, page?: PageLook) => Promise<Opened>) => Promise<void>) {
-  const browser: Browser = await chromium.launch({
-    executablePath: browserPath as string,
-    args: [...BROWSER_SWITCHES],
-  });
+  const browser: Browser = await openBrowser();
   const folder = await Deno.makeTempDir();
   let files = 0;
   try {
     await run(async (html, { colorScheme = "light", body = "", follows = true, width = 900 } = {}) => {
-      const page = await browser.newPage({ colorScheme, viewport: { width, height: 900 } });
+      const page = await openPage(browser, { colorScheme, viewport: { width, height: 900 } });
       const complaints: string[] = [];
       page.on("console", (message) => complaints.push(message.text()));
       page.on("pageerror", (error) => complaints.push(error.message));
@@ -80,7 +73,7 @@ const LIGHT = "rgb(29, 35, 42)", DARK = "rgb(228, 232, 236)";
 
 Deno.test({
   name: "figures draw off line, light, dark and narrow, say nothing on the console and run no label",
-  ...needs,
+  ...needsBrowser,
   fn: () =>
     withBrowser(async (open) => {
       const figures = Object.values(await allFigures());
@@ -113,7 +106,7 @@ Deno.test({
 
 Deno.test({
   name: "figures show labels as they are, also where one hovers",
-  ...needs,
+  ...needsBrowser,
   fn: () =>
     withBrowser(async (open) => {
       const { attentionHeatmap, heaviestKeys } = await allFigures();
@@ -137,7 +130,7 @@ Deno.test({
 Deno.test({
   name:
     "figures choose the theme of the page: JupyterLab's and VS Code's words, else what is painted behind them",
-  ...needs,
+  ...needsBrowser,
   fn: () =>
     withBrowser(async (open) => {
       const html = await (await allFigures()).forecast.html();
@@ -164,7 +157,7 @@ Deno.test({
 Deno.test({
   name:
     "a figure draws whether the library's cell comes before or after it, and keeps the chosen head when colours change",
-  ...needs,
+  ...needsBrowser,
   fn: () =>
     withBrowser(async (open) => {
       const { attentionHeatmap, forecast } = await allFigures();
@@ -191,7 +184,7 @@ Deno.test({
 
 Deno.test({
   name: "a figure whose library is gone stays a picture and says what to run",
-  ...needs,
+  ...needsBrowser,
   fn: () =>
     withBrowser(async (open) => {
       const { page, complaints } = await open(await fragmentOf((await allFigures()).forecast));
@@ -210,7 +203,7 @@ Deno.test({
 
 Deno.test({
   name: "pages with RequireJS and with another Plotly are left as they are",
-  ...needs,
+  ...needsBrowser,
   fn: () =>
     withBrowser(async (open) => {
       const before = `<script>
@@ -227,7 +220,7 @@ Deno.test({
 
 Deno.test({
   name: "figures of typed arrays, dates and texts as titles draw every point, and no title is cut off",
-  ...needs,
+  ...needsBrowser,
   fn: () =>
     withBrowser(async (open) => {
       const days = [1, 2, 3].map((day) => new Date(Date.UTC(2026, 0, day)));
@@ -325,7 +318,7 @@ function valuesAlong(pick: (count: number) => number): (string | number | null)[
 
 Deno.test({
   name: "still pictures take the values of an axis for what plotly.js takes them for",
-  ...needs,
+  ...needsBrowser,
   fn: () =>
     withBrowser(async (open) => {
       const { page } = await open(

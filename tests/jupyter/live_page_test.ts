@@ -3,17 +3,14 @@
 // Live figures in a real browser: they draw and move off line, show the numbers of the engine, and live wherever front ends put
 // their outputs.
 
-import { type Browser, chromium, type Locator, type Page } from "playwright-core";
+import type { Browser, Locator, Page } from "playwright-core";
 import { DynamicAttention } from "../../mod.ts";
-import { BROWSER_SWITCHES } from "../../studies/browser.ts";
 import { liveAttention } from "../../src/jupyter/mod.ts";
 import { assert, assertAlmostEquals, assertEquals, assertGreater } from "../../testing/assert.ts";
-import { findProgram, requires } from "../../testing/requirements.ts";
+import { needsBrowser, openBrowser, openPage, readUntil } from "../../testing/pages.ts";
 import { exampleOptions, WORDS } from "../../testing/live_example.ts";
 import { keepScreenshot } from "../../testing/screenshots.ts";
 
-const browserPath = findProgram("chromium", "google-chrome", "chrome");
-const needsBrowser = requires("chromium", browserPath, "apt-get install chromium");
 const HOSTILE = `<img src=x onerror="document.title='run'">`;
 
 /** A page that is watched: whatever it asks for or complains about is kept. */
@@ -24,7 +21,7 @@ interface Watched {
 }
 
 async function watched(browser: Browser, html: string, options: Parameters<Browser["newPage"]>[0] = {}) {
-  const page = await browser.newPage({ viewport: { width: 1000, height: 760 }, ...options });
+  const page = await openPage(browser, { viewport: { width: 1000, height: 760 }, ...options });
   const seen: Watched = { page, complaints: [], requests: [] };
   page.on("console", (message) => seen.complaints.push(message.text()));
   page.on("pageerror", (error) => seen.complaints.push(error.message));
@@ -56,20 +53,11 @@ async function numberIn(figure: Locator, name: string): Promise<number> {
 
 /** Waits until something is as expected; fails by what it was last. */
 async function becomes<T>(read: () => Promise<T>, expected: T): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  let last = await read();
-  while (last !== expected && performance.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    last = await read();
-  }
-  assertEquals(last, expected);
+  assertEquals(await readUntil(read, (last) => last === expected), expected);
 }
 
 async function withBrowser(use: (browser: Browser) => Promise<void>): Promise<void> {
-  await using browser = await chromium.launch({
-    executablePath: browserPath as string,
-    args: [...BROWSER_SWITCHES],
-  });
+  await using browser = await openBrowser();
   await use(browser);
 }
 

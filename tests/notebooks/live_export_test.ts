@@ -2,18 +2,14 @@
 //
 // A live figure all the way: a cell makes it in a real kernel, nbconvert makes a page of the notebook, and it lives there.
 
-import { chromium } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../studies/browser.ts";
 import { formatNotebook, type Notebook } from "../../tools/notebooks/document.ts";
 import { executeNotebook } from "../../tools/notebooks/execute.ts";
 import { assertEquals } from "../../testing/assert.ts";
-import { findProgram, requires } from "../../testing/requirements.ts";
+import { needsBrowser, openBrowser, openPage } from "../../testing/pages.ts";
 import { convert, requiresJupyter } from "../../testing/nbconvert.ts";
 import { keepScreenshot } from "../../testing/screenshots.ts";
 
-const browserPath = findProgram("chromium", "google-chrome", "chrome");
 const needsJupyter = requiresJupyter();
-const needsBrowser = requires("chromium", browserPath, "apt-get install chromium");
 
 /** Two cells, each with a figure. */
 function notebook(): Notebook {
@@ -47,11 +43,8 @@ Deno.test({
         formatNotebook(await executeNotebook(notebook(), new URL(`file://${folder}/`))),
       );
       await convert(url, ["--to", "html"], async (file) => {
-        await using browser = await chromium.launch({
-          executablePath: browserPath as string,
-          args: [...BROWSER_SWITCHES],
-        });
-        const page = await browser.newPage({ colorScheme: "dark", viewport: { width: 1100, height: 900 } });
+        await using browser = await openBrowser();
+        const page = await openPage(browser, { colorScheme: "dark", viewport: { width: 1100, height: 900 } });
         const complaints: string[] = [];
         page.on("console", (message) => complaints.push(message.text()));
         page.on("pageerror", (error) => complaints.push(error.message));

@@ -8,14 +8,12 @@
 // Where a notebook's data is missing, as it is on a bare machine, it runs on something made up and shows outputs of the same
 // kinds.
 
-import { chromium } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../studies/browser.ts";
 import { differences } from "../../tools/notebooks/compare.ts";
 import { formatNotebook, type Notebook, type Output, parseNotebook } from "../../tools/notebooks/document.ts";
 import { executeNotebook } from "../../tools/notebooks/execute.ts";
 import { missingData } from "../../tools/notebooks/local_data.ts";
 import { assert, assertEquals } from "../../testing/assert.ts";
-import { findProgram, requires } from "../../testing/requirements.ts";
+import { needsBrowser, openBrowser, openPage } from "../../testing/pages.ts";
 import { convert, requiresJupyter } from "../../testing/nbconvert.ts";
 import { keepScreenshot } from "../../testing/screenshots.ts";
 
@@ -28,9 +26,7 @@ async function read(url: URL): Promise<Notebook> {
   return parseNotebook(await Deno.readTextFile(url));
 }
 
-const browserPath = findProgram("chromium", "google-chrome", "chrome");
 const needsJupyter = requiresJupyter();
-const needsBrowser = requires("chromium", browserPath, "apt-get install chromium");
 
 /** What a page is to draw, by what the outputs carry. */
 function drawings({ cells }: Notebook): { figures: number; pictures: number; live: number } {
@@ -84,12 +80,9 @@ for (const { name } of [...Deno.readDirSync(NOTEBOOKS)].filter(({ name }) => nam
     fn: async () => {
       const expected = drawings(await read(url));
       await convert(url, ["--to", "html"], async (file) => {
-        await using browser = await chromium.launch({
-          executablePath: browserPath as string,
-          args: [...BROWSER_SWITCHES],
-        });
+        await using browser = await openBrowser();
         for (const colorScheme of ["light", "dark"] as const) {
-          const page = await browser.newPage({ colorScheme, viewport: { width: 1100, height: 900 } });
+          const page = await openPage(browser, { colorScheme, viewport: { width: 1100, height: 900 } });
           const complaints: string[] = [];
           page.on("console", (message) => {
             if (["error", "warning"].includes(message.type())) complaints.push(message.text());

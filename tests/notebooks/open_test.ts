@@ -3,10 +3,9 @@
 // `deno task notebook`: Jupyter opens with a Deno kernel in which a notebook runs, and without Jupyter one line says how to
 // get it. Nothing outside of a folder of its own is written.
 
-import { chromium } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../studies/browser.ts";
 import { parseNotebook } from "../../tools/notebooks/document.ts";
 import { assert, assertEquals } from "../../testing/assert.ts";
+import { needsBrowser, openBrowser, openPage } from "../../testing/pages.ts";
 import { findProgram, requires } from "../../testing/requirements.ts";
 import { denoFolder, startJupyter } from "../../testing/jupyter_server.ts";
 import { keepScreenshot } from "../../testing/screenshots.ts";
@@ -20,13 +19,11 @@ const words = "the cat sat on the mat".split(" ");
 const turn = (phase: number) => words.map((_, i) => [0, 1, 2, 3].map((c) => 2 * Math.sin(phase * (i + 1) * (c + 1))));
 liveAttention({ query: turn(1), key: turn(2), value: turn(3), labels: words, title: "Alive in a notebook" })`;
 
-const browserPath = findProgram("chromium", "google-chrome", "chrome");
 const needsNotebook = requires(
   "jupyter notebook",
   findProgram("jupyter-notebook"),
   "apt-get install jupyter-notebook",
 );
-const needsBrowser = requires("chromium", browserPath, "apt-get install chromium");
 
 Deno.test("notebook task: without Jupyter one line says how to get it", async () => {
   const folder = await Deno.makeTempDir();
@@ -64,11 +61,8 @@ Deno.test({
         },
       });
       const { address } = server;
-      await using browser = await chromium.launch({
-        executablePath: browserPath as string,
-        args: [...BROWSER_SWITCHES],
-      });
-      const page = await browser.newPage({ viewport: { width: 1100, height: 900 } });
+      await using browser = await openBrowser();
+      const page = await openPage(browser, { viewport: { width: 1100, height: 900 } });
       await page.goto(`${address.origin}/notebooks/01_quickstart.ipynb${address.search}`);
       await page.waitForFunction("globalThis.Jupyter?.notebook?.kernel?.is_connected()");
       // The file in the repository stays as it is.

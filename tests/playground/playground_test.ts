@@ -3,7 +3,7 @@
 // The playground in a real browser, from a file: it is moved by mouse, finger and keys and shows the numbers of the engine in
 // this Deno, its bounds hold, its address holds it, and it asks for nothing.
 
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { DynamicAttention } from "../../mod.ts";
 import { BROWSER_SWITCHES } from "../../studies/browser.ts";
 import { HEADS, keyRow, queryRow, valueRow } from "../../playground/rows.ts";
@@ -11,12 +11,11 @@ import { ASKERS, type Buoy, firstBuoy, type Place } from "../../playground/sea.t
 import { FIRST_VIEW, fromHash } from "../../playground/view_state.ts";
 import { buildSite } from "../../tools/site/build.ts";
 import { assert, assertAlmostEquals, assertEquals, assertGreater } from "../../testing/assert.ts";
-import { findProgram, requires } from "../../testing/requirements.ts";
+import { needsBrowser, openBrowser, openPage, readUntil } from "../../testing/pages.ts";
+import { requires } from "../../testing/requirements.ts";
 import { ConsumerProject } from "../consumers/project.ts";
 import { keepScreenshot } from "../../testing/screenshots.ts";
 
-const browserPath = findProgram("chromium", "google-chrome", "chrome");
-const needsBrowser = requires("chromium", browserPath, "apt-get install chromium");
 /** float32 sums of the browser and of this Deno, of degrees. */
 const CLOSE = 1e-5;
 /** An address is written some time after what it says. */
@@ -45,13 +44,10 @@ async function withPage(
   const file = await Deno.makeTempFile({ suffix: ".html" });
   try {
     await Deno.writeFile(file, await built);
-    await using browser = await chromium.launch({
-      executablePath: browserPath as string,
-      args: [...switches],
-    });
+    await using browser = await openBrowser(switches);
     // Without an address the page moves by itself, unless its reader wants little motion.
     const reducedMotion = hash === "" ? "reduce" : "no-preference";
-    const page = await browser.newPage({
+    const page = await openPage(browser, {
       viewport: { width: 1280, height: 1000 },
       reducedMotion,
       ...options,
@@ -84,14 +80,9 @@ async function becomes<T>(
   read: () => Promise<T>,
   isSo: (last: T) => boolean,
   what: string,
-  patienceMs = 15_000,
+  patienceMs?: number,
 ): Promise<T> {
-  const deadline = performance.now() + patienceMs;
-  let last = await read();
-  while (!isSo(last) && performance.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    last = await read();
-  }
+  const last = await readUntil(read, isSo, patienceMs);
   assert(isSo(last), `${what}: it was ${last} at last`);
   return last;
 }
@@ -484,7 +475,6 @@ Deno.test({
           () => page.locator("#frames").textContent(),
           (text) => /^65,536 keys/.test(text ?? ""),
           "the sea",
-          60_000,
         );
         await edits(page, 640);
         await page.locator("#stream").click();

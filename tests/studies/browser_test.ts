@@ -2,12 +2,9 @@
 //
 // The report in a real browser: it draws its figures off line and has nothing to complain about.
 
-import { chromium, type Page } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../studies/browser.ts";
+import type { Page } from "playwright-core";
 import { assert, assertEquals, assertGreater, assertMatch } from "../../testing/assert.ts";
-import { findProgram, requires } from "../../testing/requirements.ts";
-
-const browserPath = findProgram("chromium", "google-chrome", "chrome");
+import { needsBrowser, openBrowser, openPage } from "../../testing/pages.ts";
 
 /** Writes the report of a short run to a folder. */
 async function writeReport(folder: string): Promise<void> {
@@ -56,17 +53,14 @@ async function checkSwitch(page: Page): Promise<void> {
 
 Deno.test({
   name: "report: draws in a browser, light, dark and narrow, without a word on the console",
-  ...requires("chromium", browserPath, "apt-get install chromium"),
+  ...needsBrowser,
   fn: async () => {
     const folder = await Deno.makeTempDir();
-    const browser = await chromium.launch({
-      executablePath: browserPath as string,
-      args: [...BROWSER_SWITCHES],
-    });
+    const browser = await openBrowser();
     try {
       await writeReport(folder);
       for (const [colorScheme, width] of [["light", 1200], ["dark", 1200], ["light", 390]] as const) {
-        const page = await browser.newPage({ colorScheme, viewport: { width, height: 900 } });
+        const page = await openPage(browser, { colorScheme, viewport: { width, height: 900 } });
         const complaints: string[] = [], requests: string[] = [];
         page.on("console", (message) => complaints.push(message.text()));
         page.on("pageerror", (error) => complaints.push(error.message));

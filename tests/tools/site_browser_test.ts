@@ -3,8 +3,7 @@
 // The pages of the site as people meet them: wide and narrow, light and dark, with the keyboard. axe-core says what would keep
 // somebody from using them.
 
-import { type Browser, chromium, type Page } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../studies/browser.ts";
+import type { Browser, Page } from "playwright-core";
 import {
   assert,
   assertEquals,
@@ -12,13 +11,11 @@ import {
   assertLessOrEqual,
   assertStringIncludes,
 } from "../../testing/assert.ts";
-import { findProgram, requires } from "../../testing/requirements.ts";
+import { needsBrowser, openBrowser, openPage } from "../../testing/pages.ts";
 import { axe } from "../../tools/packages/axe.ts";
 import { buildSite } from "../../tools/site/build.ts";
 import { buildPages } from "../../tools/site/pages/build.ts";
 
-const browserPath = findProgram("chromium", "google-chrome", "chrome");
-const needs = requires("chromium", browserPath, "apt-get install chromium");
 /** One page of each kind. */
 const PAGES = [
   "index.html",
@@ -36,7 +33,7 @@ let folder = "", browser: Browser;
 /** All pages that are written by hand, and the notebooks; the reference is made of the same blocks. */
 let written: string[] = [];
 Deno.test.beforeAll(async () => {
-  if (needs.ignore) return;
+  if (needsBrowser.ignore) return;
   folder = await Deno.makeTempDir({ prefix: "attune-site-" });
   const files = [...await buildSite(), ...await buildPages()];
   written = files.map(([path]) => path).filter((path) => path.endsWith(".html") && !path.startsWith("api/"));
@@ -44,7 +41,7 @@ Deno.test.beforeAll(async () => {
     await Deno.mkdir(`${folder}/${path.slice(0, path.lastIndexOf("/") + 1)}`, { recursive: true });
     await Deno.writeFile(`${folder}/${path}`, bytes);
   }
-  browser = await chromium.launch({ executablePath: browserPath!, args: [...BROWSER_SWITCHES] });
+  browser = await openBrowser();
 });
 Deno.test.afterAll(async () => {
   await browser?.close();
@@ -55,7 +52,7 @@ Deno.test.afterAll(async () => {
 async function open(path: string, view: typeof VIEWS[number]): Promise<{ page: Page; complaints: string[] }> {
   const { width, height, colorScheme } = view;
   // The policy of the playground lets no script in but its own.
-  const page = await browser.newPage({ viewport: { width, height }, colorScheme, bypassCSP: true });
+  const page = await openPage(browser, { viewport: { width, height }, colorScheme, bypassCSP: true });
   const complaints: string[] = [];
   page.on("console", (message) => complaints.push(message.text()));
   page.on("pageerror", (error) => complaints.push(error.message));
@@ -73,7 +70,7 @@ interface Violation {
 for (const view of VIEWS) {
   Deno.test({
     name: `site: pages are for everybody, ${view.name}`,
-    ...needs,
+    ...needsBrowser,
     fn: async () => {
       for (const path of PAGES) {
         const { page, complaints } = await open(path, view);
@@ -117,7 +114,7 @@ interface Block {
 for (const view of [VIEWS[0], VIEWS[2]]) {
   Deno.test({
     name: `site: no block of code is wider than its box on any page, ${view.name}`,
-    ...needs,
+    ...needsBrowser,
     fn: async () => {
       const { page } = await open("guide/many-machines.html", view);
       let blocks = 0;
@@ -139,7 +136,7 @@ for (const view of [VIEWS[0], VIEWS[2]]) {
 
 Deno.test({
   name: "site: the search finds pages and names, with the keyboard alone",
-  ...needs,
+  ...needsBrowser,
   fn: async () => {
     const { page, complaints } = await open("guide/exact-or-stale.html", VIEWS[0]);
     await page.keyboard.press("/");

@@ -2,12 +2,10 @@
 //
 // Threads where the library does not run as a program of Deno: in a notebook's kernel, and bundled in a browser.
 
-import { chromium } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../../studies/browser.ts";
 import { KernelProcess } from "../../../src/kernel/kernel_process.ts";
 import { bundle } from "../../../tools/bundle.ts";
 import { assertEquals } from "../../../testing/assert.ts";
-import { findProgram, requires } from "../../../testing/requirements.ts";
+import { needsBrowser, openBrowser, openPage } from "../../../testing/pages.ts";
 import type { ThreadsSeen } from "../../../testing/threads_page.ts";
 
 const PAGE = new URL("../../../testing/threads_page.ts", import.meta.url);
@@ -42,7 +40,6 @@ for (const isDisposed of [true, false]) {
   });
 }
 
-const browserPath = findProgram("chromium", "google-chrome", "chrome");
 const ISOLATING = {
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-embedder-policy": "require-corp",
@@ -50,12 +47,9 @@ const ISOLATING = {
 
 Deno.test({
   name: "threads in a browser: two have the bits of one, and without isolation one does it all",
-  ...requires("chromium", browserPath, "apt-get install chromium"),
+  ...needsBrowser,
   fn: async (t) => {
-    await using browser = await chromium.launch({
-      executablePath: browserPath as string,
-      args: [...BROWSER_SWITCHES],
-    });
+    await using browser = await openBrowser();
     for (const minify of [false, true]) {
       const script = await bundle(PAGE, { minify });
       await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
@@ -74,7 +68,7 @@ Deno.test({
         await t.step(
           `${minify ? "minified" : "plain"}, ${isIsolated ? "isolated" : "not isolated"}`,
           async () => {
-            const page = await browser.newPage();
+            const page = await openPage(browser);
             const complaints: string[] = [];
             page.on("console", (message) => complaints.push(message.text()));
             page.on("pageerror", (error) => complaints.push(error.message));

@@ -2,18 +2,15 @@
 //
 // The webgpu backend in a browser, whose WebGPU, shader compiler and software device are not those of Deno.
 
-import { chromium } from "playwright-core";
 import { BROWSER_SWITCHES } from "../../../studies/browser.ts";
 import { bundle } from "../../../tools/bundle.ts";
 import { assertEquals, assertGreater, assertLess } from "../../../testing/assert.ts";
-import { findProgram, requires } from "../../../testing/requirements.ts";
+import { needsBrowser, openBrowser, openPage } from "../../../testing/pages.ts";
 import type { WebgpuSeen } from "../../../testing/webgpu_page.ts";
-
-const browserPath = findProgram("chromium", "google-chrome", "chrome");
 
 Deno.test({
   name: "webgpu in a browser: answers are the oracle's, through edits, moves and a lost device",
-  ...requires("chromium", browserPath, "apt-get install chromium"),
+  ...needsBrowser,
   fn: async () => {
     const script = await bundle(new URL("../../../testing/webgpu_page.ts", import.meta.url), {
       minify: true,
@@ -27,12 +24,9 @@ Deno.test({
         headers: { "content-type": `${type}; charset=utf-8` },
       });
     });
-    await using browser = await chromium.launch({
-      executablePath: browserPath as string,
-      // Allows the software adapter.
-      args: [...BROWSER_SWITCHES, "--enable-unsafe-webgpu"],
-    });
-    const page = await browser.newPage();
+    // Allows the software adapter.
+    await using browser = await openBrowser([...BROWSER_SWITCHES, "--enable-unsafe-webgpu"]);
+    const page = await openPage(browser);
     const complaints: string[] = [];
     page.on("pageerror", (error) => complaints.push(error.message));
     page.on("console", (message) => complaints.push(message.text()));
