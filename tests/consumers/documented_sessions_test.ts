@@ -4,17 +4,14 @@
 // The README and the first page of the guide as a reader follows them, in an empty folder: files are written as they stand
 // there, commands are run by bash, and what they print is what the page says.
 
-import { chromium } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../studies/browser.ts";
 import { assert, assertEquals, assertGreater } from "../../testing/assert.ts";
 import { type Block, blocksOf, readPage } from "../../testing/documentation.ts";
+import { needsBrowser, openBrowser, openPage, readUntil } from "../../testing/pages.ts";
 import { findProgram, requires } from "../../testing/requirements.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
 const npm = findProgram("npm") && findProgram("npx"), git = findProgram("git"), bash = findProgram("bash");
-const browserPath = findProgram("chromium", "google-chrome", "chrome");
 const needsNpm = requires("npm", npm && git && bash, "apt-get install npm git bash");
-const needsBrowser = requires("chromium", browserPath, "apt-get install chromium");
 
 const START = "docs/guide/getting-started.md";
 const blocks = { readme: blocksOf(await readPage("README.md")), start: blocksOf(await readPage(START)) };
@@ -45,7 +42,12 @@ class Session implements AsyncDisposable {
     const { code, stdout, stderr } = await new Deno.Command("bash", {
       args: ["-euc", script.replace("ADDRESS", ROOT).replace(EVERYDAY_TESTS, SOME_TESTS)],
       cwd: this.folder,
-      env: { HOME: this.folder, NO_COLOR: "1", PATH: `${folderOf(Deno.execPath())}:${Deno.env.get("PATH")}` },
+      env: {
+        HOME: this.folder,
+        NO_COLOR: "1",
+        NPM_CONFIG_FETCH_RETRIES: "5",
+        PATH: `${folderOf(Deno.execPath())}:${Deno.env.get("PATH")}`,
+      },
     }).output();
     const said = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
     assertEquals(code, 0, `${script}\n${said(stdout)}\n${said(stderr)}`);
@@ -139,11 +141,8 @@ Deno.test({
       },
     );
     const address = `http://127.0.0.1:${(server.addr as Deno.NetAddr).port}`;
-    await using browser = await chromium.launch({
-      executablePath: browserPath!,
-      args: [...BROWSER_SWITCHES],
-    });
-    const page = await browser.newPage();
+    await using browser = await openBrowser();
+    const page = await openPage(browser);
     let lines = "";
     page.on("console", (message) => {
       if (message.type() === "log") lines += message.text() + "\n";
@@ -151,10 +150,7 @@ Deno.test({
     await page.goto(`${address}/index.html`);
     await page.waitForFunction(`document.querySelector("output").value === "2.70"`);
     await page.goto(`${address}/readme.html`);
-    const started = Date.now();
-    while (lines.length < printed.text.length && Date.now() - started < 20_000) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    assertEquals(lines, printed.text);
+    const seen = () => Promise.resolve(lines);
+    assertEquals(await readUntil(seen, () => lines.length >= printed.text.length), printed.text);
   },
 });

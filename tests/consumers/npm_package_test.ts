@@ -3,10 +3,10 @@
 // The package of `deno task npm`, installed from its tarball: on the lines of Node that are in use, in Deno, in a project
 // of Vite, in a page without any bundler, and under TypeScript's strictest options.
 
-import { type Browser, chromium } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../studies/browser.ts";
+import type { Browser } from "playwright-core";
 import { assert, assertEquals, assertLessOrEqual, assertMatch } from "../../testing/assert.ts";
 import { readPage } from "../../testing/documentation.ts";
+import { needsBrowser, openBrowser, openPage } from "../../testing/pages.ts";
 import { findProgram, requires } from "../../testing/requirements.ts";
 import { bundle } from "../../tools/bundle.ts";
 import { buildPackage, ENTRY_POINTS, type NpmPackage, SCRIPT } from "../../tools/npm/build.ts";
@@ -14,9 +14,8 @@ import { assertRight } from "./bundled_program.ts";
 import { ConsumerProject } from "./project.ts";
 
 const npm = findProgram("npm"), npx = findProgram("npx");
-const browserPath = findProgram("chromium", "google-chrome", "chrome");
 const needsNpm = requires("npm", npx && npm, "apt-get install npm");
-const needsBrowser = requires("chromium", npm && browserPath, "apt-get install chromium npm");
+const needsBoth = needsNpm.ignore ? needsNpm : needsBrowser;
 const VERSIONS = [20, 22, 24];
 const VITE = "vite@8.4.0";
 /** The oldest TypeScript that the declarations are for, and newer lines. */
@@ -103,7 +102,7 @@ for (const version of TYPESCRIPTS) {
 
 Deno.test({
   name: "the script computes in a page without a bundler",
-  ...needsBrowser,
+  ...needsBoth,
   fn: async () => {
     await using project = await npmProject();
     const imports = Object.fromEntries(
@@ -120,7 +119,7 @@ Deno.test({
 
 Deno.test({
   name: "a project of Vite computes, built and served",
-  ...needsBrowser,
+  ...needsBoth,
   fn: async () => {
     await using project = await npmProject(VITE);
     await project.write("program.js", program);
@@ -128,18 +127,22 @@ Deno.test({
     await succeed(project, npx!, "vite", "build", "--logLevel=error");
     assertRight(await seenInBrowser(`${project.folder}/dist`), 1);
 
-    const port = freePort();
+    // It takes the next port where its own is taken, and prints which one it is.
     const served = new Deno.Command(`${project.folder}/node_modules/.bin/vite`, {
-      args: ["--host=127.0.0.1", `--port=${port}`, "--strictPort", "--logLevel=error"],
+      args: ["--host=127.0.0.1"],
       cwd: project.folder,
-      stdout: "null",
+      env: { NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "piped",
       stderr: "null",
     }).spawn();
+    const [log, rest] = served.stdout.tee(), drained = rest.pipeTo(new WritableStream());
     try {
-      assertRight(await seenAt(`http://127.0.0.1:${port}/`), 1);
+      assertRight(await seenAt(await addressIn(log)), 1);
     } finally {
       served.kill();
       await served.status;
+      await drained;
     }
   },
 });
@@ -185,19 +188,13 @@ async function seenInBrowser(root: string): Promise<string> {
 
 /** What the program of the page at an address saw. */
 async function seenAt(address: string): Promise<string> {
-  const browser: Browser = await chromium.launch({
-    executablePath: browserPath!,
-    args: [...BROWSER_SWITCHES],
-  });
+  const browser: Browser = await openBrowser();
   try {
-    const tab = await browser.newPage();
+    const tab = await openPage(browser);
     const complaints: string[] = [];
     tab.on("pageerror", (error) => complaints.push(error.message));
     tab.on("console", (message) => message.type() === "debug" || complaints.push(message.text()));
-    for (let attempt = 0; attempt < 100; attempt++) {
-      if (await tab.goto(address).then(() => true, () => false)) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+    await tab.goto(address);
     await tab.waitForFunction("globalThis.seen");
     assertEquals(complaints, []);
     return await tab.evaluate("seen") as string;
@@ -206,9 +203,15 @@ async function seenAt(address: string): Promise<string> {
   }
 }
 
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+/** The address that a server prints. */
+async function addressIn(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+  let text = "";
+  for await (const piece of stream.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    const [address] = /http:\/\/127\.0\.0\.1:\d+\//.exec(text) ?? [];
+    if (address) return address;
+  }
+  throw new Error(`no server was started: ${text}`);
 }
 
 /** Declarations are looked at, and the use of what may be missing is checked. */

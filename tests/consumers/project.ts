@@ -57,12 +57,12 @@ export class ConsumerProject implements AsyncDisposable {
     return this.run(Deno.execPath(), args);
   }
 
-  /** Runs a program in the project. */
+  /** Runs a program in the project. npm asks for a lost answer again, and says nothing of newer versions of itself. */
   async run(program: string, args: readonly string[]): Promise<Ending> {
     const { code, stdout, stderr } = await new Deno.Command(program, {
       args: [...args],
       cwd: this.folder,
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", NPM_CONFIG_FETCH_RETRIES: "5", NPM_CONFIG_UPDATE_NOTIFIER: "false" },
     }).output();
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
     return { code, stdout: text(stdout), stderr: text(stderr) };
