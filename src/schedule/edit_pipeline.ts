@@ -95,7 +95,10 @@ export class EditPipeline {
   #lastStored: Pick<SealedLayer, "number" | "written"> | null = null;
   /** The operation of the present turn, for errors. */
   #operation = "";
-  #isFlushingByItself = false;
+  /** Flushes at a threshold that have not ended. */
+  #ownFlushes = 0;
+  /** Whether one of them was refused memory, so that the next stale answer catches up in its stead. */
+  #owesFlush = false;
   /** The time of the first pending edit; null when none is pending. */
   #waitingSince: number | null = null;
 
@@ -191,9 +194,14 @@ export class EditPipeline {
     wanted: StaleWanted,
     errors: LargestErrors | null = null,
   ): Promise<StaleAttentionOutput> {
-    const answer = () => this.#timedRead(() => this.#stale.answer(slots, this.#floor, wanted, errors));
+    const read = () => this.#timedRead(() => this.#stale.answer(slots, this.#floor, wanted, errors));
+    const answer = async () => {
+      if (this.#owesFlush) await this.#bringUp(this.queries.all());
+      return await read();
+    };
     return this.#answer(() => {
-      this.#flushAtThreshold();
+      // A flush that runs does not include edits that were made since.
+      this.#flushAtThreshold({ alsoDuringAnother: true });
       this.#tellThreshold();
       this.#layers.seal(this.counts.written, slots);
       return this.#inTurn(operation, answer);
@@ -383,6 +391,7 @@ export class EditPipeline {
     const failure = this.#queue.toError(this.#operation, cause);
     if (failure instanceof CapacityError) {
       this.#layers.waitAgain();
+      if (this.#ownFlushes > 0) this.#owesFlush = true;
       throw failure;
     }
     this.#layers.putBack();
@@ -434,6 +443,7 @@ export class EditPipeline {
   /** Notes that every state includes all that is stored, or is brought up to date before it answers. */
   #settle(): void {
     this.#floor = this.queries.epoch;
+    this.#owesFlush = false;
     if (!this.#lastStored) return;
     this.#layers.settle(this.#lastStored.number);
     this.counts.applied = this.#lastStored.written ?? this.counts.applied;
@@ -448,22 +458,22 @@ export class EditPipeline {
     if (failure) throw failure;
   }
 
-  #flushAtThreshold(): void {
-    if (this.#queue.isClosed) return;
+  #flushAtThreshold({ alsoDuringAnother = false } = {}): void {
+    if (this.#queue.isClosed || (this.#ownFlushes > 0 && !alsoDuringAnother)) return;
     const pending = this.#pendingEdits();
-    if (this.#isFlushingByItself || pending.edits === 0 || !this.#config.threshold.isReached(pending)) return;
-    this.#isFlushingByItself = true;
+    if (pending.edits === 0 || !this.#config.threshold.isReached(pending)) return;
+    this.#ownFlushes++;
     const operation = "DynamicAttention.flush";
     const flushed = this.#config.policy === "auto"
       ? this.#raiseFloor(operation)
       : this.#flush(operation, { forgets: false });
     flushed.then(
       () => {
-        this.#isFlushingByItself = false;
+        this.#ownFlushes--;
         this.#flushAtThreshold();
       },
       () => {
-        this.#isFlushingByItself = false;
+        this.#ownFlushes--;
       },
     );
   }

@@ -98,6 +98,19 @@ Deno.test("order: one long synchronous run of edits is applied at most twice", a
   assertEquals(engine.stats().coalesced, 996);
 });
 
+for (const onThreshold of ["auto", "patch", "rebuild"] as const) {
+  Deno.test(`order: a stale answer behind a long run of edits misses no more than it may, "${onThreshold}"`, async () => {
+    for (let turns = 0; turns < 6; turns++) {
+      await using engine = await createEngine({ ...OPTIONS, lazyThreshold: 4, onThreshold }, { wrap: slow });
+      for (let value = 1; value <= 12; value++) engine.insert([0], [value]);
+      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+      // The flush that began at the fourth edit knows of no later one.
+      const { output, pending } = await engine.peek();
+      assertEquals([output.data[0], pending], [Math.fround(78 / 14), 0], `after ${turns} turns`);
+    }
+  });
+}
+
 for (const turns of [1, 2, 3, 4, 5]) {
   Deno.test(`order: edits and a flush while a peek applies what is pending, after ${turns} turns`, async () => {
     const lazyThreshold = { error: 1e-6 };
