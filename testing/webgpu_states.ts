@@ -39,7 +39,7 @@ async function load(path: string | undefined): Promise<GraphicsState["loaded"]> 
 
 async function isLetGo(): Promise<boolean> {
   const last = new WeakRef(await acquireDevice());
-  for (let turn = 0; turn < 20 && last.deref(); turn++) {
+  for (let turn = 0; turn < 1000 && last.deref(); turn++) {
     await new Promise((resolve) => setTimeout(resolve, 5));
     (globalThis as { gc?: () => void }).gc?.();
   }

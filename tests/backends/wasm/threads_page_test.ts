@@ -36,7 +36,7 @@ for (const isDisposed of [true, false]) {
       [`"[[2048,128],2]"`],
     );
     if (isDisposed) assertEquals(await cell("await live.dispose(); WORKER_POOL.size;"), ["0"]);
-    assertEquals(await kernel.shutdown(), { code: 0, wasKilled: false });
+    assertEquals(await kernel.shutdown(60_000), { code: 0, wasKilled: false });
   });
 }
 
