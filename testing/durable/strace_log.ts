@@ -41,11 +41,15 @@ export function readStraceLog(log: string, folder: string, existing: readonly st
     if (!match) continue;
     const [, process, text] = match;
     if (text.endsWith("<unfinished ...>")) {
-      unfinished.set(process, text.slice(0, -"<unfinished ...>".length));
+      const begun = text.slice(0, -"<unfinished ...>".length), [, closed] = /^close\((\d+)/.exec(begun) ?? [];
+      // Before its end is logged, what another thread opens may have the number.
+      if (closed !== undefined) open.delete(Number(closed));
+      else unfinished.set(process, begun);
       continue;
     }
     const resumed = /^<\.\.\. \w+ resumed>(.*)$/s.exec(text);
     const whole = resumed ? (unfinished.get(process) ?? "") + resumed[1] : text;
+    unfinished.delete(process);
     const call = /^(\w+)\((.*)\) += (-?\d+)/s.exec(whole);
     if (!call || Number(call[3]) < 0) continue;
     const [, name, list, answer] = call, args = argumentsOf(list), result = Number(answer);
