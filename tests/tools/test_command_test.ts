@@ -79,7 +79,7 @@ async function persist<T>(ask: () => Promise<T | null>): Promise<T> {
 /** The lines after the last empty one. */
 function lastLines(lines: readonly string[]): string[] {
   return lines.slice(lines.lastIndexOf("") + 1).map((line) =>
-    line.replace(/ +[\d.]+ s +/, " ").replace(/\(\d+ s\)/, "(s)")
+    line.replace(/ +[\d.]+ s +/, " ").replace(/\((\d+ min )?\d+ s\)/, "(s)")
   );
 }
 
