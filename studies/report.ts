@@ -10,7 +10,14 @@ import {
 } from "./figures.ts";
 import type { LearnedForecast } from "./learned_forecast.ts";
 import { errorTable, gainTable, learnedVerdict } from "./learned_tables.ts";
-import { budgetTable, forecastTable, formatError, formatSaving, strategyTable } from "./table.ts";
+import {
+  budgetTable,
+  forecastTable,
+  formatError,
+  formatMilliseconds,
+  formatSaving,
+  strategyTable,
+} from "./table.ts";
 import { formatCount } from "../src/display/format.ts";
 import { escapeHtml } from "../src/display/escape.ts";
 import { renderPage, renderTable } from "./figure_page.ts";
@@ -39,8 +46,8 @@ export function renderReport(
 export function headline(result: ExperimentResult): string {
   const exact = ofFamily(result, "exact"), rebuilt = ofFamily(result, "everyAnswer");
   const [own, again] = [exact.millisecondsPerDay, rebuilt.millisecondsPerDay];
-  return `An exact board takes ${own.toPrecision(2)} ms a day, computing it again for each answer ` +
-    `${again.toPrecision(2)} ms: ${formatSaving(own, again)} time, and ` +
+  return `An exact board takes ${formatMilliseconds(own)} ms a day, computing it again for each answer ` +
+    `${formatMilliseconds(again)} ms: ${formatSaving(own, again)} time, and ` +
     `${formatSaving(exact.multiplyAddsPerDay, rebuilt.multiplyAddsPerDay)} arithmetic`;
 }
 
@@ -112,7 +119,10 @@ function renderNumbers(result: ExperimentResult): string {
   const exact = ofFamily(result, "exact"), rebuilt = ofFamily(result, "everyAnswer");
   const [error] = exact.meanAbsoluteErrors;
   const cost = ({ millisecondsPerDay, multiplyAddsPerDay }: StrategyResult) =>
-    [`${millisecondsPerDay.toPrecision(2)} ms`, `${formatCount(multiplyAddsPerDay)} multiply-adds`] as const;
+    [
+      `${formatMilliseconds(millisecondsPerDay)} ms`,
+      `${formatCount(multiplyAddsPerDay)} multiply-adds`,
+    ] as const;
   const [ownTime, ownWork] = cost(exact), [againTime, againWork] = cost(rebuilt);
   const shown = [
     [ownTime, `a day for three edits and an exact board, ${ownWork}`],

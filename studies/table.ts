@@ -27,7 +27,7 @@ export function strategyTable({ strategies, horizons }: ExperimentResult): Table
     ],
     rows: strategies.map((strategy) => [
       strategy.name,
-      strategy.millisecondsPerDay.toPrecision(2),
+      formatMilliseconds(strategy.millisecondsPerDay),
       formatCount(strategy.multiplyAddsPerDay),
       formatCount(strategy.exponentialsPerDay),
       formatError(strategy.relativeError),
@@ -96,6 +96,11 @@ export function formatError(error: number): string {
 export function formatSaving(own: number, other: number): string {
   const [ratio, word] = own <= other ? [other / own, "less"] : [own / other, "more"];
   return `${ratio < 10 ? Number(ratio.toPrecision(2)) : formatCount(ratio)} × ${word}`;
+}
+
+/** Milliseconds with two digits, or with all that are before the point: `0.42`, `7.3`, `120`. */
+export function formatMilliseconds(milliseconds: number): string {
+  return milliseconds < 99.5 ? milliseconds.toPrecision(2) : formatCount(milliseconds);
 }
 
 /** The two are not to be torn apart. */

@@ -94,7 +94,7 @@ function fastest(
 
 /** A time to two digits, as the README and the page write it. */
 export function twoDigits(milliseconds: number): string {
-  return milliseconds >= 100 ? String(Math.round(milliseconds)) : milliseconds.toPrecision(2);
+  return milliseconds >= 99.5 ? String(Math.round(milliseconds)) : milliseconds.toPrecision(2);
 }
 
 function keptTables(record: BenchRecord): string {

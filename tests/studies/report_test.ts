@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertFalse, assertStringIncludes } from "../../testing/assert.ts";
 import { costAgainstError, costAgainstWorstError, type CostPoint } from "../../studies/figures.ts";
+import { formatMilliseconds } from "../../studies/table.ts";
 import type { FigureData } from "../../src/jupyter/figures/figure_data.ts";
 import { PALETTES } from "../../src/jupyter/figures/palette.ts";
 
@@ -128,6 +129,11 @@ Deno.test("cost against error: where exact reads cost more the figure says so", 
     point.family === "exact" ? { ...point, multiplyAddsPerDay: 18e6 } : point
   );
   assertStringIncludes(JSON.stringify(costAgainstError(lost).data), "2 × more work");
+});
+
+Deno.test("times of a day have two digits or more, and no exponent where a machine is slow", () => {
+  const times = [0.0123, 1.26, 42, 99.4, 99.7, 123.4, 12_345].map(formatMilliseconds);
+  assertEquals(times, ["0.012", "1.3", "42", "99", "100", "123", "12,345"]);
 });
 
 Deno.test("cost against error: every colour that it names is in both palettes", () => {

@@ -147,7 +147,7 @@ Deno.test("start: without --json a table", async () => {
   assertEquals(code, 0);
   assertMatch(printed, /^Daily births in the USA, 1975-11-06 to 1975-11-07: 2 days in [\d.]+ s\n/);
   assertMatch(printed, /\nstrategy +ms\/day +multiply-adds\/day/);
-  assertMatch(printed, /\noriginal, threshold 2 +[\d.]+ +[\d,]+ /);
+  assertMatch(printed, /\noriginal, threshold 2 +[\d.,]+ +[\d,]+ /);
   assertMatch(
     printed,
     /\nerror budget 0\.5, then rebuild +\S+ +\S+ +0 of 112 .* original, threshold 2 +[\d.]+\n/,
@@ -160,7 +160,7 @@ Deno.test("start: without --json a table", async () => {
   assertMatch(printed, /\nsame day 52 weeks ago +[\d.]+ +[\d.]+ +[\d.]+\n/);
   assertMatch(
     printed,
-    /\nAn exact board takes [\d.]+ ms a day, computing it again for each answer [\d.]+ ms: [\d.]+ × (less|more) time, and 5\d × less arithmetic\.\n/,
+    /\nAn exact board takes [\d.,]+ ms a day, computing it again for each answer [\d.,]+ ms: [\d.,]+ × (less|more) time, and 5\d × less arithmetic\.\n/,
   );
   assertMatch(printed, /\nboard with learned readouts +[\d.]+ +– +–\n/);
   assertMatch(
