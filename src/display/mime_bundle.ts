@@ -12,6 +12,9 @@ export const DISPLAY: unique symbol = Symbol.for("Jupyter.display");
 /** A method of this name gives the text that `console.log` and `Deno.inspect` show. */
 export const INSPECT: unique symbol = Symbol.for("Deno.customInspect");
 
+/** As {@link INSPECT}, in Node. */
+export const NODE_INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
+
 /**
  * The same content in several media types, of which a front end shows the richest that it supports; PNG in
  * base64.

@@ -12,7 +12,7 @@ import { allocate, checkArray, lengthOf, reading, typedArrayKind } from "../base
 import type { Matrix, MatrixInput, VectorInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import type { PassingMask } from "./passing_mask.ts";
-import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
+import { DISPLAY, INSPECT, type MimeBundle, NODE_INSPECT } from "../display/mime_bundle.ts";
 import { shownMatrix } from "../display/shown_matrix.ts";
 import { toFloat32Logs } from "../numerics/attention_state.ts";
 import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
@@ -44,12 +44,6 @@ export type AnyOf<Id extends RowId> = [Id] extends [never] ? RowId
   : Id extends string ? string
   : Id extends number ? number
   : bigint;
-
-/**
- * A notebook shows the largest bound over this number of queries at most, so that showing an engine takes
- * little time.
- */
-const SHOWN_BOUNDS = 1024;
 
 /**
  * Attention of standing queries that stays current while keys, values and queries change.
@@ -209,8 +203,8 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   insert(key: VectorInput, value: VectorInput, options: InsertOptions<KeyId> = {}): KeyId {
     const operation = "DynamicAttention.insert";
-    const take = () => takeOptions(operation, options, ["position", "id"]);
-    return this.#edit({ kind: "insert", key, value, ...reading(operation, take) }) as KeyId;
+    const given = this.#options(operation, options, ["position", "id"]);
+    return this.#edit({ kind: "insert", key, value, ...given }) as KeyId;
   }
 
   /**
@@ -246,8 +240,8 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     options: { readonly position?: number } = {},
   ): void {
     const operation = "DynamicAttention.upsert";
-    const take = () => takeOptions(operation, options, ["position"]);
-    this.#edit({ kind: "upsert", id, key, value, ...reading(operation, take) });
+    const given = this.#options(operation, options, ["position"]);
+    this.#edit({ kind: "upsert", id, key, value, ...given });
   }
 
   /** Deletes the key in `slot` with its value. O(1). */
@@ -268,15 +262,15 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   insertQuery(query: VectorInput, options: InsertOptions<QueryId> = {}): QueryId {
     const operation = "DynamicAttention.insertQuery";
-    const take = () => takeOptions(operation, options, ["position", "id"]);
-    return this.#edit({ kind: "insertQuery", query, ...reading(operation, take) }) as QueryId;
+    const given = this.#options(operation, options, ["position", "id"]);
+    return this.#edit({ kind: "insertQuery", query, ...given }) as QueryId;
   }
 
   /** Writes the standing query with an id, or inserts it; as {@link DynamicAttention.upsert}. */
   upsertQuery(id: QueryId, query: VectorInput, options: { readonly position?: number } = {}): void {
     const operation = "DynamicAttention.upsertQuery";
-    const take = () => takeOptions(operation, options, ["position"]);
-    this.#edit({ kind: "upsertQuery", id, query, ...reading(operation, take) });
+    const given = this.#options(operation, options, ["position"]);
+    this.#edit({ kind: "upsertQuery", id, query, ...given });
   }
 
   /** Deletes the standing query in `slot`. */
@@ -305,14 +299,12 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * `window`. O(1).
    */
   getPosition(slot: KeyId): number {
-    this.#core.checkLive("DynamicAttention.getPosition");
-    return this.#core.position("DynamicAttention.getPosition", "key", slot);
+    return this.#position("DynamicAttention.getPosition", "key", slot);
   }
 
   /** The position of the standing query in `slot`, likewise. O(1). */
   getQueryPosition(slot: QueryId): number {
-    this.#core.checkLive("DynamicAttention.getQueryPosition");
-    return this.#core.position("DynamicAttention.getQueryPosition", "query", slot);
+    return this.#position("DynamicAttention.getQueryPosition", "query", slot);
   }
 
   /**
@@ -354,7 +346,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const rules = this.#core.rules;
     this.#core.setMask(
       operation,
-      this.#given(operation, () => this.#core.calls.toMaskChange(operation, entries, options, rules)),
+      this.#given(operation, () => this.#calls.toMaskChange(operation, entries, options, rules)),
     );
   }
 
@@ -388,7 +380,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   shiftPositions(by: number, range: { readonly from?: number; readonly to?: number } = {}): number {
     const operation = "DynamicAttention.shiftPositions";
-    const given = this.#given(operation, () => this.#core.calls.toShift(operation, by, range));
+    const given = this.#given(operation, () => this.#calls.toShift(operation, by, range));
     return this.#core.shiftPositions(operation, given);
   }
 
@@ -416,9 +408,9 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const operation = "DynamicAttention.edit";
     const checked = this.#given(
       operation,
-      () => this.#core.calls.checkEdits(operation, edits, this.#core.rules),
+      () => this.#calls.checkEdits(operation, edits, this.#core.rules),
     );
-    return this.#core.editAll(checked) as (KeyId | QueryId)[];
+    return this.#core.editAll(operation, checked) as (KeyId | QueryId)[];
   }
 
   /** A copy of the key in `slot`, Hkv·d numbers, as of the newest edit. Synchronous, O(d + dv). */
@@ -452,20 +444,17 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * ```
    */
   keySlots(): Uint32Array<ArrayBuffer> {
-    this.#core.checkLive("DynamicAttention.keySlots");
-    return this.#core.rules.keySlots.liveSlots();
+    return this.#live("keySlots").rules.keySlots.liveSlots();
   }
 
   /** The slots of live standing queries in ascending order, as of the newest edit. O(m). */
   querySlots(): Uint32Array<ArrayBuffer> {
-    this.#core.checkLive("DynamicAttention.querySlots");
-    return this.#core.rules.querySlots.liveSlots();
+    return this.#live("querySlots").rules.querySlots.liveSlots();
   }
 
   /** The ids of live keys in the order of `keySlots()`, or these slots if keys have no ids. O(n). */
   keyIds(): KeyId[] {
-    this.#core.checkLive("DynamicAttention.keyIds");
-    return this.#core.rules.keySlots.names() as KeyId[];
+    return this.#live("keyIds").rules.keySlots.names() as KeyId[];
   }
 
   /**
@@ -473,20 +462,17 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * O(m).
    */
   queryIds(): QueryId[] {
-    this.#core.checkLive("DynamicAttention.queryIds");
-    return this.#core.rules.querySlots.names() as QueryId[];
+    return this.#live("queryIds").rules.querySlots.names() as QueryId[];
   }
 
   /** Whether a live key is in this slot, or has this id. O(1). */
   hasKey(slot: KeyId): boolean {
-    this.#core.checkLive("DynamicAttention.hasKey");
-    return this.#core.rules.keySlots.has(slot);
+    return this.#live("hasKey").rules.keySlots.has(slot);
   }
 
   /** Whether a live standing query is in this slot, or has this id. O(1). */
   hasQuery(slot: QueryId): boolean {
-    this.#core.checkLive("DynamicAttention.hasQuery");
-    return this.#core.rules.querySlots.has(slot);
+    return this.#live("hasQuery").rules.querySlots.has(slot);
   }
 
   /**
@@ -503,7 +489,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     options: { readonly into?: Float32Array<ArrayBuffer> } = {},
   ): Promise<Matrix> {
     const operation = "DynamicAttention.read";
-    const { into } = this.#given(operation, () => takeOptions(operation, options, ["into"]));
+    const { into } = this.#options(operation, options, ["into"]);
     const { queries, target } = this.#toAnswer(operation, slots, into);
     const { output } = await this.#core.read(operation, queries, { into: target, logs: false });
     return shownMatrix(output, [queries.length, outputColumns(this.#layout)]);
@@ -513,7 +499,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   async readEntry(slot: QueryId, column: number): Promise<number> {
     const operation = "DynamicAttention.readEntry";
     const slots = this.#toSlots(operation, [slot]);
-    const place = this.#core.calls.checkColumn(
+    const place = this.#calls.checkColumn(
       operation,
       column,
       outputColumns(this.#layout),
@@ -557,8 +543,8 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     options: { readonly bounds?: boolean; readonly into?: Float32Array<ArrayBuffer> } = {},
   ): Promise<StaleOutput> {
     const operation = "DynamicAttention.peek";
-    const given = this.#given(operation, () => takeOptions(operation, options, ["bounds", "into"]));
-    const bounds = this.#core.calls.toSwitch(operation, "bounds", given.bounds);
+    const given = this.#options(operation, options, ["bounds", "into"]);
+    const bounds = this.#calls.toSwitch(operation, "bounds", given.bounds);
     const { queries, target } = this.#toAnswer(operation, slots, given.into);
     const answer = await this.#core.peek(operation, queries, { bounds, into: target });
     const { output, pending, epoch, storage } = answer;
@@ -598,13 +584,13 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   follow(slots?: ArrayLike<QueryId>, options: FollowOptions = {}): FollowedAttention {
     const operation = "DynamicAttention.follow";
-    const given = this.#given(operation, () => takeOptions(operation, options, ["error", "into"]));
-    const error = this.#core.calls.toError(operation, given.error);
+    const given = this.#options(operation, options, ["error", "into"]);
+    const error = this.#calls.toError(operation, given.error);
     const { queries, target } = this.#toAnswer(operation, slots, given.into);
     const again = queries.length - new Set(queries).size;
     if (again > 0) throw new InputError(operation, `slots names ${again} query slots again`, "each once");
     const data = target ?? new Float32Array(queries.length * outputColumns(this.#layout));
-    return new this.#core.calls.FollowedAttention(this.#core, queries.slice(), error, data);
+    return new this.#calls.FollowedAttention(this.#core, queries.slice(), error, data);
   }
 
   /**
@@ -616,7 +602,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   async weights(slot: QueryId, options: { readonly head?: number } = {}): Promise<Float32Array<ArrayBuffer>> {
     const operation = "DynamicAttention.weights";
-    const head = this.#given(operation, () => this.#core.calls.toHead(operation, options, this.#layout));
+    const head = this.#given(operation, () => this.#calls.toHead(operation, options, this.#layout));
     const [query] = this.#toSlots(operation, [slot]);
     return await this.#core.weights(operation, query, head);
   }
@@ -651,7 +637,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   ): Promise<WeightTensor<KeyId, QueryId>> {
     const operation = "DynamicAttention.weightsOf";
     const heads = this.#given(operation, () => {
-      return this.#core.calls.toHeads(
+      return this.#calls.toHeads(
         operation,
         takeOptions(operation, options, ["heads"]).heads,
         this.#layout,
@@ -696,10 +682,10 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     options: { readonly head?: number } = {},
   ): Promise<WeightedKey<KeyId>[] | WeightedKey<KeyId>[][]> {
     const operation = "DynamicAttention.topKeys";
-    const head = this.#given(operation, () => this.#core.calls.toHead(operation, options, this.#layout));
+    const head = this.#given(operation, () => this.#calls.toHead(operation, options, this.#layout));
     const isMany = typeof rows === "object" && rows !== null;
     const slots = this.#toSlots(operation, (isMany ? rows : [rows]) as readonly RowId[]);
-    const wanted = this.#core.calls.toCount(operation, count);
+    const wanted = this.#calls.toCount(operation, count);
     const found = await this.#core.rankings.topKeys(operation, slots, wanted, head);
     return (isMany ? found : found[0]) as WeightedKey<KeyId>[];
   }
@@ -734,14 +720,14 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   ): Promise<RankedKey<KeyId>[]> {
     const operation = "DynamicAttention.recommend";
     const excluded = this.#given(operation, () => {
-      return this.#core.calls.toExcluded(
+      return this.#calls.toExcluded(
         operation,
         takeOptions(operation, options, ["exclude"]).exclude,
         this.#core.rules,
       );
     });
     const [row] = this.#toSlots(operation, [slot]);
-    const wanted = this.#core.calls.toCount(operation, count);
+    const wanted = this.#calls.toCount(operation, count);
     return await this.#core.rankings.recommend(operation, row, wanted, excluded) as RankedKey<KeyId>[];
   }
 
@@ -777,7 +763,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const passing = this.#given(operation, () => {
       const { positions, mask } = takeOptions(operation, options, ["positions", "mask"]);
       const asked = this.#core.asking(mask);
-      return this.#core.calls.toPassing(operation, queries, positions, this.#core.rules, asked);
+      return this.#calls.toPassing(operation, queries, positions, this.#core.rules, asked);
     });
     const { output } = await this.#core.attend(operation, passing);
     return shownMatrix(output, [passing.count, outputColumns(this.#layout)]);
@@ -835,13 +821,9 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   async save(options: { readonly metadata?: JsonValue } = {}): Promise<Uint8Array<ArrayBuffer>> {
     const operation = "DynamicAttention.save";
-    const { metadata } = this.#given(operation, () => {
+    const metadata = this.#given(operation, () => {
       const { metadata } = takeOptions(operation, options, ["metadata"]);
-      return {
-        metadata: metadata === undefined
-          ? undefined
-          : this.#core.calls.toMetadata(operation, "metadata", metadata),
-      };
+      return metadata === undefined ? metadata : this.#calls.toMetadata(operation, "metadata", metadata);
     });
     if (metadata !== undefined) this.#core.setMetadata(operation, metadata);
     return await this.#core.save(operation);
@@ -887,14 +869,13 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   async moveTo(backend: BackendName, options: { readonly threads?: ThreadCount } = {}): Promise<void> {
     const operation = "DynamicAttention.moveTo";
-    const { threads } = this.#given(operation, () => takeOptions(operation, options, ["threads"]));
+    const { threads } = this.#options(operation, options, ["threads"]);
     await this.#core.moveTo(operation, selectBackend(operation, backend, threads));
   }
 
   /** Sizes, counts of edits and counted work, as of now. */
   stats(): DynamicAttentionStats {
-    this.#core.checkLive("DynamicAttention.stats");
-    return this.#core.stats();
+    return this.#live("stats").stats();
   }
 
   /**
@@ -911,12 +892,27 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
+   * Sizes, backend and number of edits, which `JSON.stringify` writes; `save` writes the engine. `structuredClone`
+   * copies nothing of it.
+   */
+  toJSON(): { readonly [fact: string]: JsonValue } {
+    const type = "DynamicAttention";
+    if (this.#core.isDisposed) return { type, disposed: true };
+    return this.#calls.engineSummary(type, this.stats(), this.sequence);
+  }
+
+  /** What `util.inspect` and `console.log` of Node show: the same as Deno's. */
+  [NODE_INSPECT](): string {
+    return this[INSPECT]();
+  }
+
+  /**
    * The text that `Deno.inspect` and `console.log` show: sizes, backend, pending edits and counted work, one
    * per line.
    */
   [INSPECT](): string {
     if (this.#core.isDisposed) return "DynamicAttention (disposed)";
-    return this.#core.calls.engineText({ stats: this.stats(), bound: null });
+    return this.#calls.engineText({ stats: this.stats(), bound: null });
   }
 
   /**
@@ -924,16 +920,12 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * over the first 1,024 queries, for which it peeks.
    */
   async [DISPLAY](): Promise<MimeBundle> {
-    if (this.#core.isDisposed) return { "text/plain": "DynamicAttention (disposed)" };
-    const rows = this.queryIds().slice(0, SHOWN_BOUNDS);
-    // The facts are read before the peek, which may bring states up to date.
-    const stats = this.stats();
-    const { bounds } = await this.peek(rows);
-    const { engineBundle } = await import("./engine_bundle.ts");
-    return engineBundle({
-      stats,
-      bound: { largest: Math.max(0, ...bounds), queries: rows.length },
-    });
+    if (this.#core.isDisposed) return { "text/plain": this[INSPECT]() };
+    return await this.#calls.engineBundle(this as DynamicAttention<RowId, RowId>);
+  }
+
+  get #calls(): EngineCore["calls"] {
+    return this.#core.calls;
   }
 
   get #layout(): HeadLayout {
@@ -943,8 +935,26 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   #edit(edit: AnyEdit): RowId {
     const operation = `DynamicAttention.${edit.kind}`;
     return this.#core.edit(
-      this.#given(operation, () => this.#core.calls.checkEdit(operation, edit, this.#core.rules)),
+      this.#given(operation, () => this.#calls.checkEdit(operation, edit, this.#core.rules)),
     );
+  }
+
+  #live(method: string): EngineCore {
+    this.#core.checkLive(`DynamicAttention.${method}`);
+    return this.#core;
+  }
+
+  #position(operation: string, what: "key" | "query", slot: RowId): number {
+    this.#core.checkLive(operation);
+    return this.#core.position(operation, what, slot);
+  }
+
+  #options<Options extends object>(
+    operation: string,
+    options: Options,
+    known: readonly (keyof Options & string)[],
+  ): Options {
+    return this.#given(operation, () => takeOptions(operation, options, known));
   }
 
   #copyNewest(operation: string, kind: RowKind, slot: RowId): Float32Array<ArrayBuffer> {
@@ -954,7 +964,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
 
   #toSlots(operation: string, slots: ArrayLike<RowId> | undefined): Uint32Array {
     return this.#given(operation, () => {
-      return this.#core.calls.toQuerySlots(operation, "slots", slots, this.#core.rules.querySlots);
+      return this.#calls.toQuerySlots(operation, "slots", slots, this.#core.rules.querySlots);
     });
   }
 
@@ -963,7 +973,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const queries = this.#toSlots(operation, slots);
     return {
       queries,
-      target: this.#core.calls.toTarget(operation, into, queries.length * outputColumns(this.#layout)),
+      target: this.#calls.toTarget(operation, into, queries.length * outputColumns(this.#layout)),
     };
   }
 
