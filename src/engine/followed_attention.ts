@@ -8,7 +8,7 @@ import type { Followed } from "../schedule/edit_pipeline.ts";
 import { describe, DisposedError, InputError } from "../base/errors.ts";
 import { lengthOf } from "../base/lists.ts";
 import { countOf } from "../display/format.ts";
-import { INSPECT, NODE_INSPECT } from "../display/mime_bundle.ts";
+import { INSPECT, NODE_INSPECT } from "../base/inspect.ts";
 import { type EditRules, findSlot } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
 

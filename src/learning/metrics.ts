@@ -4,10 +4,9 @@
  */
 
 import { describe, InputError } from "../base/errors.ts";
+import { INSPECT, NODE_INSPECT } from "../base/inspect.ts";
 import { isCount } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
-import { formatNumber } from "../display/format.ts";
-import { INSPECT, NODE_INSPECT } from "../display/mime_bundle.ts";
 import { callCheck } from "./callbacks.ts";
 import {
   type Average,
@@ -133,7 +132,7 @@ export class MeanMetric implements Metric {
 
   /** The text that `console.log` and `Deno.inspect` show: `MAE: 0.57`. */
   [INSPECT](): string {
-    return `${this.name}: ${formatNumber(this.get())}`;
+    return `${this.name}: ${Number(this.get().toPrecision(4))}`;
   }
 
   /** The same, in Node. */

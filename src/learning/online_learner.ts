@@ -15,8 +15,7 @@ import type { RowId } from "../write/row_ids.ts";
 import { checkArray } from "../base/matrix.ts";
 import type { RankedKey } from "../engine/answers.ts";
 import { reading, takeList, typedArrayKind } from "../base/lists.ts";
-import { countOf } from "../display/format.ts";
-import { INSPECT, NODE_INSPECT } from "../display/mime_bundle.ts";
+import { INSPECT, NODE_INSPECT } from "../base/inspect.ts";
 import { toCount, toExcluded } from "../engine/question_options.ts";
 import { takeOptions } from "../base/names.ts";
 import {
@@ -420,7 +419,7 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
   /** The text that `console.log` and `Deno.inspect` show. */
   [INSPECT](): string {
     const { loss, optimizer } = this.#config;
-    return `OnlineLearner: ${countOf(this.#steps, "step")}, loss ${loss.name}, optimizer ${optimizer.name}`;
+    return `OnlineLearner: steps ${this.#steps}, loss ${loss.name}, optimizer ${optimizer.name}`;
   }
 
   /** The same, in Node. */

@@ -88,7 +88,7 @@ Deno.test("what is followed, learners and metrics show themselves, in JSON, too"
     assertEquals(show(followed), "FollowedAttention (disposed): 1 row within 0.5");
     assertEquals(
       show(learner),
-      "OnlineLearner: 1 step, loss squared, optimizer sgd(weightDecay 0, clip Infinity)",
+      "OnlineLearner: steps 1, loss squared, optimizer sgd(weightDecay 0, clip Infinity)",
     );
     assertEquals(show(error), "MAE: 0.5");
   }
