@@ -33,7 +33,7 @@ import type { FollowedAttention, FollowOptions } from "./followed_attention.ts";
 
 /** Options of `insert` and `insertQuery`. */
 export interface InsertOptions<Id extends RowId = number> {
-  /** For `causal` and `window`; one more than the largest so far unless given. */
+  /** For rules that look at positions; one more than the largest so far unless given. */
   readonly position?: number;
   /** The id of the row, if rows have ids of the caller's. */
   readonly id?: Id;
@@ -58,11 +58,9 @@ export type AnyOf<Id extends RowId> = [Id] extends [never] ? RowId
  * |---|---|
  * | `create`, `rebuild` | O(m n (d + dv)) |
  * | an edit | O(d + dv), synchronous |
- * | `read` of r queries that have missed T changed keys | O(r T (d + dv)), or from scratch if that is cheaper
- * |
+ * | `read` of r queries after T changed keys | O(r T (d + dv)), or from scratch if cheaper |
  * | `read` of a changed query | O(n (d + dv)) |
- * | `peek` of r queries that have missed T changed keys | O(r (T + dv)), and once O(r (d + dv)) for each of
- * them |
+ * | `peek` of r queries after T changed keys | O(r (T + dv)), and once O(r (d + dv)) for each key |
  * | `weights`, `topKeys` | O(n d) and, for k keys, O(n log k) |
  * | `attend` of r queries | O(r n (d + dv)) |
  *
@@ -74,7 +72,10 @@ export type AnyOf<Id extends RowId> = [Id] extends [never] ? RowId
  * **Order.** Edits are synchronous, answers asynchronous. An exact answer includes exactly the edits made
  * before the call, however many follow before it arrives. Arrays of an answer belong to the caller.
  *
- * **Errors.** Bad input throws an {@link InputError} or {@link SlotError} before anything changes. Arguments
+ * **Positions** matter to `causal`, `window`, `alibi`, `distanceBias`, `blockMask` and `rotary`; without one of
+ * them all are 0.
+ *
+ * **Errors.** Bad input throws an {@link InputError} ({@link SlotError}, {@link IdError}) before anything changes. Arguments
  * are read once, before the engine is touched: edits that their getters make happen before the call, and
  * errors that they throw become the `cause` of an {@link InputError}. If a backend fails, the next answer
  * rejects with a {@link BackendError}; the edits stay pending and are applied later. After `dispose` every
@@ -196,8 +197,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   /**
    * Adds a key of Hkv·d numbers with its value of Hkv·dv and returns the slot it took, or its id. O(d + dv).
    *
-   * @param options `position` of the key, for `causal` and `window`; by default one more than the largest so
-   * far. `id` of the key, which an engine with `keyIds` of the caller's needs.
+   * @param options `position` of the key; by default one more than the largest so far. `id` of the key, which an engine with `keyIds` of the caller's needs.
    * @throws {InputError} Also when the mask is a matrix that does not cover the slot, or the id names a live
    * key.
    */
@@ -279,8 +279,8 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
-   * Moves the key in `slot` to another position, for `causal` and `window`; its row stays. O(d + dv). On an
-   * engine with neither, positions have no effect, and nothing happens.
+   * Moves the key in `slot` to another position; its row stays. O(d + dv). Where no rule looks at positions,
+   * nothing happens.
    */
   setPosition(slot: KeyId, position: number): void {
     this.#edit({ kind: "setPosition", slot, position });
@@ -295,8 +295,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
-   * The position of the key in `slot`, as of the newest edit; 0 on an engine with neither `causal` nor
-   * `window`. O(1).
+   * The position of the key in `slot`, as of the newest edit; 0 where no rule looks at positions. O(1).
    */
   getPosition(slot: KeyId): number {
     return this.#position("DynamicAttention.getPosition", "key", slot);
@@ -734,7 +733,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   /**
    * Exact attention of passing queries, r × H·d, over the current keys. The engine keeps nothing of them.
    *
-   * @param options `positions` of the queries, for `causal`, `window` and biases by distance; by default they
+   * @param options `positions` of the queries; by default they
    * follow the largest position of the standing queries. `mask` of these queries, in the forms of the option
    * of `create`: a row per query and a column per key slot, or a function of the number of the query, the key
    * and the head, called before this returns. An engine with a mask requires it, since its own speaks of
