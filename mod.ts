@@ -65,6 +65,7 @@ export type {
   MatrixInput,
   RowInput,
   SparseRow,
+  SparseRows,
   StridedMatrix,
   VectorInput,
 } from "./src/base/matrix.ts";

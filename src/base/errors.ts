@@ -166,11 +166,19 @@ export class CapacityError extends AttentionError {
   override readonly name: string = "CapacityError";
   /** The number of bytes that the call needed. */
   readonly bytes: number;
+  readonly #what: string;
 
   /** `what` names the thing that would have taken `bytes`; `cause` is the platform's error. */
   constructor(operation: string, what: string, bytes: number, cause: unknown) {
     super(operation, `${what} would take ${bytes} bytes, expected what fits into memory`, { cause });
     this.bytes = bytes;
+    this.#what = what;
+  }
+
+  /** An error as the call `operation` throws it: a refusal of memory to some part becomes one to the call. */
+  static ofCall(operation: string, error: unknown): unknown {
+    if (!(error instanceof CapacityError) || error.operation === operation) return error;
+    return new CapacityError(operation, error.#what, error.bytes, error.cause);
   }
 
   /** Runs an allocation of `bytes`; a `RangeError` that it throws becomes an error of this class. */

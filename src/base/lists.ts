@@ -103,13 +103,23 @@ export function toNumbers(operation: string, name: string, list: List): Float32A
   const numbers = allocate(operation, name, length, () => new Float32Array(length));
   for (let at = 0; at < length; at++) {
     const entry = entries[at];
-    if (typeof entry === "number") {
-      numbers[at] = entry;
-      if (Number.isFinite(numbers[at])) continue;
-    }
-    throw new InputError(operation, `${name} has ${describe(entry)} at index ${at}`, FLOAT32);
+    if (typeof entry === "number") numbers[at] = entry;
+    if (typeof entry !== "number" || !Number.isFinite(numbers[at])) toNumber(operation, name, entry, at);
   }
   return numbers;
+}
+
+/** An entry of a list in float32; throws as `toNumbers` does. */
+export function toNumber(
+  operation: string,
+  name: string,
+  entry: unknown,
+  at: number,
+  expected: string = FLOAT32,
+): number {
+  const number = typeof entry === "number" ? Math.fround(entry) : NaN;
+  if (Number.isFinite(number)) return number;
+  throw new InputError(operation, `${name} has ${describe(entry)} at index ${at}`, expected);
 }
 
 /** A float64 copy of a list of finite numbers. */

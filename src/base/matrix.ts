@@ -6,14 +6,31 @@
  */
 
 import { describe, InputError } from "./errors.ts";
-import { allocate, isCount, type List, type RowInput, takeList, takePair, toNumbers } from "./lists.ts";
+import {
+  allocate,
+  isCount,
+  type List,
+  type RowInput,
+  takeList,
+  takePair,
+  toNumber,
+  toNumbers,
+} from "./lists.ts";
 import { checkNames } from "./names.ts";
 import { fromStrided, type JoinedRows, type StridedMatrix } from "./strided.ts";
-import { type CsrMatrix, fromCsr, fromSparseRow, isCsr, isSparseRow, type VectorInput } from "./sparse.ts";
+import {
+  type CsrMatrix,
+  fromCsr,
+  fromSparseRow,
+  isCsr,
+  isSparseRow,
+  type SparseRows,
+  type VectorInput,
+} from "./sparse.ts";
 
 export { checkArray, isCount, type RowInput } from "./lists.ts";
 export type { StridedMatrix } from "./strided.ts";
-export type { CsrMatrix, SparseRow, VectorInput } from "./sparse.ts";
+export type { CsrMatrix, SparseRow, SparseRows, VectorInput } from "./sparse.ts";
 
 /**
  * A matrix of float32 numbers, row after row: the number in row `i` and column `c` is
@@ -30,7 +47,8 @@ export interface Matrix {
  * A matrix as callers may pass it: `{ data, shape }` and no other field, with any list of numbers as data, or
  * a list of rows of equal length. A matrix without rows must be given by its shape, `{ data: [], shape: [0,
  * columns] }`. A view of a larger array, or one of [heads, tokens, d], may be a {@link StridedMatrix}, and a
- * matrix of which most numbers are 0 a {@link CsrMatrix}.
+ * matrix of which most numbers are 0 a {@link CsrMatrix} or {@link SparseRows}. A list of sparse rows without a
+ * shape is refused, since nothing says how many columns there are.
  */
 export type MatrixInput =
   | ArrayLike<RowInput>
@@ -41,7 +59,8 @@ export type MatrixInput =
     readonly shape: readonly [rows: number, columns: number];
   }
   | StridedMatrix
-  | CsrMatrix;
+  | CsrMatrix
+  | SparseRows;
 
 /** The fields of a plain matrix. A third one is refused, since ignoring it could change the meaning. */
 const FIELDS = ["data", "shape"];
@@ -74,8 +93,13 @@ export function toJoinedRows(operation: string, name: string, input: MatrixInput
   if (Array.isArray(shape) && (isView || shape.length === 3)) {
     return fromStrided(operation, name, { data, shape, strides, offset });
   }
-  const plain = takeShaped(operation, name, { data, shape }, 1);
-  return { data: toNumbers(operation, name, plain.list), shape: plain.shape, heads: null };
+  const list = takeList(operation, `${name}.data`, data),
+    size = takeShape(operation, `${name}.shape`, shape, 1);
+  // An entry for each row may be that row. Each entry is read once.
+  const isRows = list.kind === null && list.length === size[0];
+  if (isRows) return { data: fromVectors(operation, name, list, size), shape: size, heads: null };
+  checkSize(operation, name, list, size);
+  return { data: toNumbers(operation, name, list), shape: size, heads: null };
 }
 
 /** Copies and checks a row of `length` numbers; `meaning` says in the message what the length stands for. */
@@ -123,15 +147,44 @@ export function takeShaped(
   const { data, shape: given } = input;
   const list = takeList(operation, `${name}.data`, data);
   const shape = takeShape(operation, `${name}.shape`, given, leastColumns);
-  const [rows, columns] = shape;
-  if (list.length !== rows * columns) {
-    throw new InputError(
-      operation,
-      `${name}.data has ${list.length} numbers`,
-      `${rows * columns} (shape ${rows} × ${columns})`,
-    );
-  }
+  checkSize(operation, name, list, shape);
   return { list, shape };
+}
+
+/** Checks that a list has as many numbers as its shape says. */
+export function checkSize(
+  operation: string,
+  name: string,
+  list: List,
+  [rows, columns]: Matrix["shape"],
+): void {
+  if (list.length === rows * columns) return;
+  throw new InputError(
+    operation,
+    `${name}.data has ${list.length} numbers`,
+    `${rows * columns} (shape ${rows} × ${columns})`,
+  );
+}
+
+/** Rows of any form, or numbers where there is one column. */
+function fromVectors(
+  operation: string,
+  name: string,
+  list: List,
+  [rows, columns]: Matrix["shape"],
+): Float32Array<ArrayBuffer> {
+  const data = allocate(operation, name, rows * columns, () => new Float32Array(rows * columns));
+  for (let i = 0; i < rows; i++) {
+    const row = list.entries[i];
+    if (typeof row !== "object" || row === null) {
+      if (columns > 1) checkSize(operation, name, list, [rows, columns]);
+      data[i] = toNumber(operation, name, row, i);
+    } else {data.set(
+        toRow(operation, `${name}.data[${i}]`, row as VectorInput, columns, "columns"),
+        i * columns,
+      );}
+  }
+  return data;
 }
 
 /** Copies and checks a shape of two lengths; error messages call the second one `columns`. */
@@ -183,7 +236,12 @@ function visitRows(
   }
   let columns = 0;
   for (let i = 0; i < length; i++) {
-    const row = takeList(operation, `${name}[${i}]`, entries[i]);
+    const entry = entries[i];
+    if (isSparseRow(entry)) {
+      const expected = "{ data: rows, shape: [rows, columns] }, which says how many columns there are";
+      throw new InputError(operation, `${name}[${i}] is a sparse row`, expected);
+    }
+    const row = takeList(operation, `${name}[${i}]`, entry);
     if (i === 0) columns = row.length;
     if (columns === 0) throw new InputError(operation, `${name}[0] has no numbers`, "at least 1");
     if (row.length !== columns) {

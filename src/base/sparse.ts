@@ -36,6 +36,14 @@ export interface CsrMatrix {
   readonly shape: readonly [rows: number, columns: number];
 }
 
+/** Rows by their numbers that are not 0, beside the shape that says how many columns there are. */
+export interface SparseRows {
+  /** `shape[0]` rows, which may also be lists of `shape[1]` numbers. */
+  readonly data: ArrayLike<VectorInput>;
+  /** Rows, then columns. */
+  readonly shape: readonly [rows: number, columns: number];
+}
+
 /** Whether `input` is a sparse row, as far as its names go. */
 export function isSparseRow(input: unknown): input is SparseRow {
   return typeof input === "object" && input !== null && !ArrayBuffer.isView(input) && !Array.isArray(input) &&

@@ -4,7 +4,7 @@
  */
 
 import { describe, InputError } from "./errors.ts";
-import { allocate, FLOAT32, isCount, takeList, takeView } from "./lists.ts";
+import { allocate, isCount, takeList, takeView, toNumber } from "./lists.ts";
 
 /**
  * A matrix that may be a view of a larger array: number (i, c) is `data[offset + i * strides[0] + c *
@@ -64,12 +64,8 @@ export function fromStrided(operation: string, name: string, parts: StridedParts
       const from = offset + h * head + i * row, to = (i * heads + h) * columns;
       // Elements between the numbers of the view do not belong to it, and may be anything.
       for (let c = 0; c < columns; c++) {
-        const at = from + c * column, entry = given.entries[at];
-        if (typeof entry === "number") {
-          data[to + c] = entry;
-          if (Number.isFinite(data[to + c])) continue;
-        }
-        throw new InputError(operation, `${name}.data has ${describe(entry)} at index ${at}`, FLOAT32);
+        const at = from + c * column;
+        data[to + c] = toNumber(operation, `${name}.data`, given.entries[at], at);
       }
     }
   }

@@ -9,8 +9,7 @@
 /** A method of this name gives the {@link MimeBundle} that a Deno notebook shows. */
 export const DISPLAY: unique symbol = Symbol.for("Jupyter.display");
 
-/** A method of this name gives the text that `console.log` and `Deno.inspect` show. */
-export const INSPECT: unique symbol = Symbol.for("Deno.customInspect");
+export { INSPECT, NODE_INSPECT } from "../base/inspect.ts";
 
 /**
  * The same content in several media types, of which a front end shows the richest that it supports; PNG in

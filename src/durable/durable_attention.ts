@@ -6,7 +6,7 @@ import { InputError } from "../base/errors.ts";
 import type { JsonValue } from "../base/json.ts";
 import type { Matrix, MatrixInput, VectorInput } from "../base/matrix.ts";
 import type { BackendName, ThreadCount } from "../backends/select.ts";
-import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
+import { DISPLAY, INSPECT, type MimeBundle, NODE_INSPECT } from "../display/mime_bundle.ts";
 import type { RankedKey, StaleOutput, WeightedKey, WeightTensor } from "../engine/answers.ts";
 import { toFace } from "../engine/create_engine.ts";
 import type { DynamicAttention, InsertOptions } from "../engine/dynamic_attention.ts";
@@ -424,6 +424,16 @@ export class DurableAttention<KeyId extends RowId = number, QueryId extends RowI
   /** As `dispose`, at the end of an `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
+  }
+
+  /** What `JSON.stringify` writes: sizes, backend and number of edits. */
+  toJSON(): { readonly [fact: string]: JsonValue } {
+    return { ...this.#live.toJSON(), type: "DurableAttention" };
+  }
+
+  /** What a terminal of Node shows. */
+  [NODE_INSPECT](): string {
+    return this[INSPECT]();
   }
 
   /** What a terminal shows. */

@@ -29,7 +29,7 @@ export async function editDurably<KeyId extends RowId, QueryId extends RowId>(
     await journal.kept();
     return { slots: [...counted.names] as (KeyId | QueryId)[], sequence: counted.sequence };
   }
-  const slots = journal.asCall(call, () => core.editAll(checked)) as (KeyId | QueryId)[];
+  const slots = journal.asCall(call, () => core.editAll(operation, checked)) as (KeyId | QueryId)[];
   const { sequence } = journal;
   await journal.kept();
   return { slots, sequence };

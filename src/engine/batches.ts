@@ -51,7 +51,7 @@ export interface BatchOptions extends Omit<AttentionOptions, "query" | "key" | "
 const OPTIONS: readonly (keyof BatchOptions)[] = [
   ...["query", "key", "value", "heads", "kvHeads", "scale", "softcap", "mask", "causal", "window"] as const,
   ...["biasBeforeSoftcap", "sinks", "alibi", "distanceBias", "rotary", "blockMask"] as const,
-  ...["queryPositions", "keyPositions", "backend", "threads"] as const,
+  ...["queryPositions", "keyPositions", "backend", "threads", "storage"] as const,
 ];
 
 /**
@@ -81,7 +81,11 @@ export async function attentionBatch(options: BatchOptions): Promise<Batch> {
   const { q, k, v, first, masks } = reading(operation, () => toBatchProblem(operation, options));
   if (first === null) return join([], q.shape, v.shape);
   const problem = await withRules(operation, first);
-  const { compute } = await import("./fill_backend.ts");
+  const [{ compute }, { addStorage }] = await Promise.all([
+    import("./fill_backend.ts"),
+    import("./storage_options.ts"),
+  ]);
+  const { storage } = problem.layout;
   const outputs: Matrix[] = [];
   for (const [item, mask] of masks.entries()) {
     // Rows of all items are joined once, when it is their turn.
@@ -90,6 +94,15 @@ export async function attentionBatch(options: BatchOptions): Promise<Batch> {
     const value = item === 0 || v.shape[0] === 1
       ? problem.value
       : toMatrix(operation, "value", itemOf(v, item));
+    // The first item's are rounded, and rounding again changes nothing.
+    if (storage && item > 0) {
+      addStorage(
+        operation,
+        { layout: problem.layout, key, value },
+        storage,
+        problem.rule.rotary !== undefined,
+      );
+    }
     const { output } = await compute(operation, { ...problem, query, key, value, mask });
     outputs.push({ data: output, shape: [query.shape[0], outputColumns(problem.layout)] });
   }

@@ -12,7 +12,7 @@ import { allocate, checkArray, lengthOf, reading, typedArrayKind } from "../base
 import type { Matrix, MatrixInput, VectorInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import type { PassingMask } from "./passing_mask.ts";
-import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
+import { DISPLAY, INSPECT, type MimeBundle, NODE_INSPECT } from "../display/mime_bundle.ts";
 import { shownMatrix } from "../display/shown_matrix.ts";
 import { toFloat32Logs } from "../numerics/attention_state.ts";
 import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
@@ -33,7 +33,7 @@ import type { FollowedAttention, FollowOptions } from "./followed_attention.ts";
 
 /** Options of `insert` and `insertQuery`. */
 export interface InsertOptions<Id extends RowId = number> {
-  /** For `causal` and `window`; one more than the largest so far unless given. */
+  /** For rules that look at positions; one more than the largest so far unless given. */
   readonly position?: number;
   /** The id of the row, if rows have ids of the caller's. */
   readonly id?: Id;
@@ -44,12 +44,6 @@ export type AnyOf<Id extends RowId> = [Id] extends [never] ? RowId
   : Id extends string ? string
   : Id extends number ? number
   : bigint;
-
-/**
- * A notebook shows the largest bound over this number of queries at most, so that showing an engine takes
- * little time.
- */
-const SHOWN_BOUNDS = 1024;
 
 /**
  * Attention of standing queries that stays current while keys, values and queries change.
@@ -64,11 +58,9 @@ const SHOWN_BOUNDS = 1024;
  * |---|---|
  * | `create`, `rebuild` | O(m n (d + dv)) |
  * | an edit | O(d + dv), synchronous |
- * | `read` of r queries that have missed T changed keys | O(r T (d + dv)), or from scratch if that is cheaper
- * |
+ * | `read` of r queries after T changed keys | O(r T (d + dv)), or from scratch if cheaper |
  * | `read` of a changed query | O(n (d + dv)) |
- * | `peek` of r queries that have missed T changed keys | O(r (T + dv)), and once O(r (d + dv)) for each of
- * them |
+ * | `peek` of r queries after T changed keys | O(r (T + dv)), and once O(r (d + dv)) for each key |
  * | `weights`, `topKeys` | O(n d) and, for k keys, O(n log k) |
  * | `attend` of r queries | O(r n (d + dv)) |
  *
@@ -80,7 +72,10 @@ const SHOWN_BOUNDS = 1024;
  * **Order.** Edits are synchronous, answers asynchronous. An exact answer includes exactly the edits made
  * before the call, however many follow before it arrives. Arrays of an answer belong to the caller.
  *
- * **Errors.** Bad input throws an {@link InputError} or {@link SlotError} before anything changes. Arguments
+ * **Positions** matter to `causal`, `window`, `alibi`, `distanceBias`, `blockMask` and `rotary`; without one of
+ * them all are 0.
+ *
+ * **Errors.** Bad input throws an {@link InputError} ({@link SlotError}, {@link IdError}) before anything changes. Arguments
  * are read once, before the engine is touched: edits that their getters make happen before the call, and
  * errors that they throw become the `cause` of an {@link InputError}. If a backend fails, the next answer
  * rejects with a {@link BackendError}; the edits stay pending and are applied later. After `dispose` every
@@ -202,15 +197,14 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   /**
    * Adds a key of Hkv·d numbers with its value of Hkv·dv and returns the slot it took, or its id. O(d + dv).
    *
-   * @param options `position` of the key, for `causal` and `window`; by default one more than the largest so
-   * far. `id` of the key, which an engine with `keyIds` of the caller's needs.
+   * @param options `position` of the key; by default one more than the largest so far. `id` of the key, which an engine with `keyIds` of the caller's needs.
    * @throws {InputError} Also when the mask is a matrix that does not cover the slot, or the id names a live
    * key.
    */
   insert(key: VectorInput, value: VectorInput, options: InsertOptions<KeyId> = {}): KeyId {
     const operation = "DynamicAttention.insert";
-    const take = () => takeOptions(operation, options, ["position", "id"]);
-    return this.#edit({ kind: "insert", key, value, ...reading(operation, take) }) as KeyId;
+    const given = this.#options(operation, options, ["position", "id"]);
+    return this.#edit({ kind: "insert", key, value, ...given }) as KeyId;
   }
 
   /**
@@ -246,8 +240,8 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     options: { readonly position?: number } = {},
   ): void {
     const operation = "DynamicAttention.upsert";
-    const take = () => takeOptions(operation, options, ["position"]);
-    this.#edit({ kind: "upsert", id, key, value, ...reading(operation, take) });
+    const given = this.#options(operation, options, ["position"]);
+    this.#edit({ kind: "upsert", id, key, value, ...given });
   }
 
   /** Deletes the key in `slot` with its value. O(1). */
@@ -268,15 +262,15 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   insertQuery(query: VectorInput, options: InsertOptions<QueryId> = {}): QueryId {
     const operation = "DynamicAttention.insertQuery";
-    const take = () => takeOptions(operation, options, ["position", "id"]);
-    return this.#edit({ kind: "insertQuery", query, ...reading(operation, take) }) as QueryId;
+    const given = this.#options(operation, options, ["position", "id"]);
+    return this.#edit({ kind: "insertQuery", query, ...given }) as QueryId;
   }
 
   /** Writes the standing query with an id, or inserts it; as {@link DynamicAttention.upsert}. */
   upsertQuery(id: QueryId, query: VectorInput, options: { readonly position?: number } = {}): void {
     const operation = "DynamicAttention.upsertQuery";
-    const take = () => takeOptions(operation, options, ["position"]);
-    this.#edit({ kind: "upsertQuery", id, query, ...reading(operation, take) });
+    const given = this.#options(operation, options, ["position"]);
+    this.#edit({ kind: "upsertQuery", id, query, ...given });
   }
 
   /** Deletes the standing query in `slot`. */
@@ -285,8 +279,8 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
-   * Moves the key in `slot` to another position, for `causal` and `window`; its row stays. O(d + dv). On an
-   * engine with neither, positions have no effect, and nothing happens.
+   * Moves the key in `slot` to another position; its row stays. O(d + dv). Where no rule looks at positions,
+   * nothing happens.
    */
   setPosition(slot: KeyId, position: number): void {
     this.#edit({ kind: "setPosition", slot, position });
@@ -301,18 +295,15 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
-   * The position of the key in `slot`, as of the newest edit; 0 on an engine with neither `causal` nor
-   * `window`. O(1).
+   * The position of the key in `slot`, as of the newest edit; 0 where no rule looks at positions. O(1).
    */
   getPosition(slot: KeyId): number {
-    this.#core.checkLive("DynamicAttention.getPosition");
-    return this.#core.position("DynamicAttention.getPosition", "key", slot);
+    return this.#position("DynamicAttention.getPosition", "key", slot);
   }
 
   /** The position of the standing query in `slot`, likewise. O(1). */
   getQueryPosition(slot: QueryId): number {
-    this.#core.checkLive("DynamicAttention.getQueryPosition");
-    return this.#core.position("DynamicAttention.getQueryPosition", "query", slot);
+    return this.#position("DynamicAttention.getQueryPosition", "query", slot);
   }
 
   /**
@@ -354,7 +345,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const rules = this.#core.rules;
     this.#core.setMask(
       operation,
-      this.#given(operation, () => this.#core.calls.toMaskChange(operation, entries, options, rules)),
+      this.#given(operation, () => this.#calls.toMaskChange(operation, entries, options, rules)),
     );
   }
 
@@ -388,7 +379,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   shiftPositions(by: number, range: { readonly from?: number; readonly to?: number } = {}): number {
     const operation = "DynamicAttention.shiftPositions";
-    const given = this.#given(operation, () => this.#core.calls.toShift(operation, by, range));
+    const given = this.#given(operation, () => this.#calls.toShift(operation, by, range));
     return this.#core.shiftPositions(operation, given);
   }
 
@@ -416,9 +407,9 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const operation = "DynamicAttention.edit";
     const checked = this.#given(
       operation,
-      () => this.#core.calls.checkEdits(operation, edits, this.#core.rules),
+      () => this.#calls.checkEdits(operation, edits, this.#core.rules),
     );
-    return this.#core.editAll(checked) as (KeyId | QueryId)[];
+    return this.#core.editAll(operation, checked) as (KeyId | QueryId)[];
   }
 
   /** A copy of the key in `slot`, Hkv·d numbers, as of the newest edit. Synchronous, O(d + dv). */
@@ -452,20 +443,17 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * ```
    */
   keySlots(): Uint32Array<ArrayBuffer> {
-    this.#core.checkLive("DynamicAttention.keySlots");
-    return this.#core.rules.keySlots.liveSlots();
+    return this.#live("keySlots").rules.keySlots.liveSlots();
   }
 
   /** The slots of live standing queries in ascending order, as of the newest edit. O(m). */
   querySlots(): Uint32Array<ArrayBuffer> {
-    this.#core.checkLive("DynamicAttention.querySlots");
-    return this.#core.rules.querySlots.liveSlots();
+    return this.#live("querySlots").rules.querySlots.liveSlots();
   }
 
   /** The ids of live keys in the order of `keySlots()`, or these slots if keys have no ids. O(n). */
   keyIds(): KeyId[] {
-    this.#core.checkLive("DynamicAttention.keyIds");
-    return this.#core.rules.keySlots.names() as KeyId[];
+    return this.#live("keyIds").rules.keySlots.names() as KeyId[];
   }
 
   /**
@@ -473,20 +461,17 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * O(m).
    */
   queryIds(): QueryId[] {
-    this.#core.checkLive("DynamicAttention.queryIds");
-    return this.#core.rules.querySlots.names() as QueryId[];
+    return this.#live("queryIds").rules.querySlots.names() as QueryId[];
   }
 
   /** Whether a live key is in this slot, or has this id. O(1). */
   hasKey(slot: KeyId): boolean {
-    this.#core.checkLive("DynamicAttention.hasKey");
-    return this.#core.rules.keySlots.has(slot);
+    return this.#live("hasKey").rules.keySlots.has(slot);
   }
 
   /** Whether a live standing query is in this slot, or has this id. O(1). */
   hasQuery(slot: QueryId): boolean {
-    this.#core.checkLive("DynamicAttention.hasQuery");
-    return this.#core.rules.querySlots.has(slot);
+    return this.#live("hasQuery").rules.querySlots.has(slot);
   }
 
   /**
@@ -503,7 +488,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     options: { readonly into?: Float32Array<ArrayBuffer> } = {},
   ): Promise<Matrix> {
     const operation = "DynamicAttention.read";
-    const { into } = this.#given(operation, () => takeOptions(operation, options, ["into"]));
+    const { into } = this.#options(operation, options, ["into"]);
     const { queries, target } = this.#toAnswer(operation, slots, into);
     const { output } = await this.#core.read(operation, queries, { into: target, logs: false });
     return shownMatrix(output, [queries.length, outputColumns(this.#layout)]);
@@ -513,7 +498,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   async readEntry(slot: QueryId, column: number): Promise<number> {
     const operation = "DynamicAttention.readEntry";
     const slots = this.#toSlots(operation, [slot]);
-    const place = this.#core.calls.checkColumn(
+    const place = this.#calls.checkColumn(
       operation,
       column,
       outputColumns(this.#layout),
@@ -557,8 +542,8 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     options: { readonly bounds?: boolean; readonly into?: Float32Array<ArrayBuffer> } = {},
   ): Promise<StaleOutput> {
     const operation = "DynamicAttention.peek";
-    const given = this.#given(operation, () => takeOptions(operation, options, ["bounds", "into"]));
-    const bounds = this.#core.calls.toSwitch(operation, "bounds", given.bounds);
+    const given = this.#options(operation, options, ["bounds", "into"]);
+    const bounds = this.#calls.toSwitch(operation, "bounds", given.bounds);
     const { queries, target } = this.#toAnswer(operation, slots, given.into);
     const answer = await this.#core.peek(operation, queries, { bounds, into: target });
     const { output, pending, epoch, storage } = answer;
@@ -598,13 +583,13 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   follow(slots?: ArrayLike<QueryId>, options: FollowOptions = {}): FollowedAttention {
     const operation = "DynamicAttention.follow";
-    const given = this.#given(operation, () => takeOptions(operation, options, ["error", "into"]));
-    const error = this.#core.calls.toError(operation, given.error);
+    const given = this.#options(operation, options, ["error", "into"]);
+    const error = this.#calls.toError(operation, given.error);
     const { queries, target } = this.#toAnswer(operation, slots, given.into);
     const again = queries.length - new Set(queries).size;
     if (again > 0) throw new InputError(operation, `slots names ${again} query slots again`, "each once");
     const data = target ?? new Float32Array(queries.length * outputColumns(this.#layout));
-    return new this.#core.calls.FollowedAttention(this.#core, queries.slice(), error, data);
+    return new this.#calls.FollowedAttention(this.#core, queries.slice(), error, data);
   }
 
   /**
@@ -616,7 +601,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   async weights(slot: QueryId, options: { readonly head?: number } = {}): Promise<Float32Array<ArrayBuffer>> {
     const operation = "DynamicAttention.weights";
-    const head = this.#given(operation, () => this.#core.calls.toHead(operation, options, this.#layout));
+    const head = this.#given(operation, () => this.#calls.toHead(operation, options, this.#layout));
     const [query] = this.#toSlots(operation, [slot]);
     return await this.#core.weights(operation, query, head);
   }
@@ -651,7 +636,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   ): Promise<WeightTensor<KeyId, QueryId>> {
     const operation = "DynamicAttention.weightsOf";
     const heads = this.#given(operation, () => {
-      return this.#core.calls.toHeads(
+      return this.#calls.toHeads(
         operation,
         takeOptions(operation, options, ["heads"]).heads,
         this.#layout,
@@ -696,10 +681,10 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     options: { readonly head?: number } = {},
   ): Promise<WeightedKey<KeyId>[] | WeightedKey<KeyId>[][]> {
     const operation = "DynamicAttention.topKeys";
-    const head = this.#given(operation, () => this.#core.calls.toHead(operation, options, this.#layout));
+    const head = this.#given(operation, () => this.#calls.toHead(operation, options, this.#layout));
     const isMany = typeof rows === "object" && rows !== null;
     const slots = this.#toSlots(operation, (isMany ? rows : [rows]) as readonly RowId[]);
-    const wanted = this.#core.calls.toCount(operation, count);
+    const wanted = this.#calls.toCount(operation, count);
     const found = await this.#core.rankings.topKeys(operation, slots, wanted, head);
     return (isMany ? found : found[0]) as WeightedKey<KeyId>[];
   }
@@ -734,21 +719,21 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   ): Promise<RankedKey<KeyId>[]> {
     const operation = "DynamicAttention.recommend";
     const excluded = this.#given(operation, () => {
-      return this.#core.calls.toExcluded(
+      return this.#calls.toExcluded(
         operation,
         takeOptions(operation, options, ["exclude"]).exclude,
         this.#core.rules,
       );
     });
     const [row] = this.#toSlots(operation, [slot]);
-    const wanted = this.#core.calls.toCount(operation, count);
+    const wanted = this.#calls.toCount(operation, count);
     return await this.#core.rankings.recommend(operation, row, wanted, excluded) as RankedKey<KeyId>[];
   }
 
   /**
    * Exact attention of passing queries, r × H·d, over the current keys. The engine keeps nothing of them.
    *
-   * @param options `positions` of the queries, for `causal`, `window` and biases by distance; by default they
+   * @param options `positions` of the queries; by default they
    * follow the largest position of the standing queries. `mask` of these queries, in the forms of the option
    * of `create`: a row per query and a column per key slot, or a function of the number of the query, the key
    * and the head, called before this returns. An engine with a mask requires it, since its own speaks of
@@ -777,7 +762,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const passing = this.#given(operation, () => {
       const { positions, mask } = takeOptions(operation, options, ["positions", "mask"]);
       const asked = this.#core.asking(mask);
-      return this.#core.calls.toPassing(operation, queries, positions, this.#core.rules, asked);
+      return this.#calls.toPassing(operation, queries, positions, this.#core.rules, asked);
     });
     const { output } = await this.#core.attend(operation, passing);
     return shownMatrix(output, [passing.count, outputColumns(this.#layout)]);
@@ -835,13 +820,9 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   async save(options: { readonly metadata?: JsonValue } = {}): Promise<Uint8Array<ArrayBuffer>> {
     const operation = "DynamicAttention.save";
-    const { metadata } = this.#given(operation, () => {
+    const metadata = this.#given(operation, () => {
       const { metadata } = takeOptions(operation, options, ["metadata"]);
-      return {
-        metadata: metadata === undefined
-          ? undefined
-          : this.#core.calls.toMetadata(operation, "metadata", metadata),
-      };
+      return metadata === undefined ? metadata : this.#calls.toMetadata(operation, "metadata", metadata);
     });
     if (metadata !== undefined) this.#core.setMetadata(operation, metadata);
     return await this.#core.save(operation);
@@ -887,14 +868,13 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   async moveTo(backend: BackendName, options: { readonly threads?: ThreadCount } = {}): Promise<void> {
     const operation = "DynamicAttention.moveTo";
-    const { threads } = this.#given(operation, () => takeOptions(operation, options, ["threads"]));
+    const { threads } = this.#options(operation, options, ["threads"]);
     await this.#core.moveTo(operation, selectBackend(operation, backend, threads));
   }
 
   /** Sizes, counts of edits and counted work, as of now. */
   stats(): DynamicAttentionStats {
-    this.#core.checkLive("DynamicAttention.stats");
-    return this.#core.stats();
+    return this.#live("stats").stats();
   }
 
   /**
@@ -911,12 +891,27 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
+   * Sizes, backend and number of edits, which `JSON.stringify` writes; `save` writes the engine. `structuredClone`
+   * copies nothing of it.
+   */
+  toJSON(): { readonly [fact: string]: JsonValue } {
+    const type = "DynamicAttention";
+    if (this.#core.isDisposed) return { type, disposed: true };
+    return this.#calls.engineSummary(type, this.stats(), this.sequence);
+  }
+
+  /** What `util.inspect` and `console.log` of Node show: the same as Deno's. */
+  [NODE_INSPECT](): string {
+    return this[INSPECT]();
+  }
+
+  /**
    * The text that `Deno.inspect` and `console.log` show: sizes, backend, pending edits and counted work, one
    * per line.
    */
   [INSPECT](): string {
     if (this.#core.isDisposed) return "DynamicAttention (disposed)";
-    return this.#core.calls.engineText({ stats: this.stats(), bound: null });
+    return this.#calls.engineText({ stats: this.stats(), bound: null });
   }
 
   /**
@@ -924,16 +919,12 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * over the first 1,024 queries, for which it peeks.
    */
   async [DISPLAY](): Promise<MimeBundle> {
-    if (this.#core.isDisposed) return { "text/plain": "DynamicAttention (disposed)" };
-    const rows = this.queryIds().slice(0, SHOWN_BOUNDS);
-    // The facts are read before the peek, which may bring states up to date.
-    const stats = this.stats();
-    const { bounds } = await this.peek(rows);
-    const { engineBundle } = await import("./engine_bundle.ts");
-    return engineBundle({
-      stats,
-      bound: { largest: Math.max(0, ...bounds), queries: rows.length },
-    });
+    if (this.#core.isDisposed) return { "text/plain": this[INSPECT]() };
+    return await this.#calls.engineBundle(this as DynamicAttention<RowId, RowId>);
+  }
+
+  get #calls(): EngineCore["calls"] {
+    return this.#core.calls;
   }
 
   get #layout(): HeadLayout {
@@ -943,8 +934,26 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   #edit(edit: AnyEdit): RowId {
     const operation = `DynamicAttention.${edit.kind}`;
     return this.#core.edit(
-      this.#given(operation, () => this.#core.calls.checkEdit(operation, edit, this.#core.rules)),
+      this.#given(operation, () => this.#calls.checkEdit(operation, edit, this.#core.rules)),
     );
+  }
+
+  #live(method: string): EngineCore {
+    this.#core.checkLive(`DynamicAttention.${method}`);
+    return this.#core;
+  }
+
+  #position(operation: string, what: "key" | "query", slot: RowId): number {
+    this.#core.checkLive(operation);
+    return this.#core.position(operation, what, slot);
+  }
+
+  #options<Options extends object>(
+    operation: string,
+    options: Options,
+    known: readonly (keyof Options & string)[],
+  ): Options {
+    return this.#given(operation, () => takeOptions(operation, options, known));
   }
 
   #copyNewest(operation: string, kind: RowKind, slot: RowId): Float32Array<ArrayBuffer> {
@@ -954,7 +963,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
 
   #toSlots(operation: string, slots: ArrayLike<RowId> | undefined): Uint32Array {
     return this.#given(operation, () => {
-      return this.#core.calls.toQuerySlots(operation, "slots", slots, this.#core.rules.querySlots);
+      return this.#calls.toQuerySlots(operation, "slots", slots, this.#core.rules.querySlots);
     });
   }
 
@@ -963,7 +972,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const queries = this.#toSlots(operation, slots);
     return {
       queries,
-      target: this.#core.calls.toTarget(operation, into, queries.length * outputColumns(this.#layout)),
+      target: this.#calls.toTarget(operation, into, queries.length * outputColumns(this.#layout)),
     };
   }
 

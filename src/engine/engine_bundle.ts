@@ -5,11 +5,30 @@
 import { type EngineFacts, engineTerms, engineText } from "./engine_text.ts";
 import { escapeHtml } from "../display/escape.ts";
 import type { MimeBundle } from "../display/mime_bundle.ts";
+import type { RowId } from "../write/row_ids.ts";
+import type { DynamicAttentionStats } from "./answers.ts";
 
 const LINE = "1px solid rgba(128,128,128,.35)";
 
+/**
+ * A notebook shows the largest bound over this number of queries at most, so that showing an engine takes
+ * little time.
+ */
+const SHOWN_BOUNDS = 1024;
+
+/** An engine that is shown. */
+interface Shown {
+  queryIds(): readonly RowId[];
+  stats(): DynamicAttentionStats;
+  peek(rows: readonly RowId[]): Promise<{ readonly bounds: Float64Array }>;
+}
+
 /** Text and HTML. */
-export function engineBundle(facts: EngineFacts): MimeBundle {
+export async function engineBundle(live: Shown): Promise<MimeBundle> {
+  const rows = live.queryIds().slice(0, SHOWN_BOUNDS);
+  // The facts are read before the peek, which may bring states up to date.
+  const stats = live.stats(), { bounds } = await live.peek(rows);
+  const facts = { stats, bound: { largest: Math.max(0, ...bounds), queries: rows.length } };
   return { "text/plain": engineText(facts), "text/html": engineHtml(facts) };
 }
 

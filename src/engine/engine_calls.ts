@@ -5,7 +5,8 @@
 
 export { toMetadata } from "../base/json.ts";
 export { checkColumn, checkEdit, checkEdits } from "../write/edit_checks.ts";
-export { engineText } from "./engine_text.ts";
+export { engineBundle } from "./engine_bundle.ts";
+export { engineSummary, engineText } from "./engine_text.ts";
 export { FollowedAttention } from "./followed_attention.ts";
 export {
   toCount,

@@ -15,7 +15,7 @@ import type {
   Wanted,
 } from "../backends/backend.ts";
 import { MovableBackend } from "../backends/movable_backend.ts";
-import { describe, DisposedError, InputError, ReentryError } from "../base/errors.ts";
+import { CapacityError, describe, DisposedError, InputError, ReentryError } from "../base/errors.ts";
 import type { JsonValue } from "../base/json.ts";
 import { reading } from "../base/lists.ts";
 import { looksAtPositions } from "../numerics/score_rule.ts";
@@ -94,7 +94,7 @@ export class EngineCore {
       rules,
       journal: seams.journal,
       newest: () => this.#pipeline.newest,
-      perform: (edits, shift) => this.#perform(edits, shift),
+      perform: (edits, shift) => this.#perform("DynamicAttention.shiftPositions", edits, shift),
       noteEdits: (count) => this.#pipeline.noteEdits(count),
     });
     this.rankings = new Rankings(rules, (operation, slots, ask) => this.ask(operation, slots, ask));
@@ -188,16 +188,25 @@ export class EngineCore {
   /** Performs a checked edit; returns what its row is called. */
   edit(edit: CheckedEdit): RowId {
     this.#admit([edit]);
-    if (this.#seams.journal) return this.editAll([edit])[0];
-    const name = performEdit(edit, this.#pipeline.newest, this.rules);
+    if (this.#seams.journal) return this.#performNow(edit.operation, [edit])[0];
+    let name: RowId;
+    try {
+      name = performEdit(edit, this.#pipeline.newest, this.rules);
+    } catch (error) {
+      throw CapacityError.ofCall(edit.operation, error);
+    }
     this.#pipeline.noteEdits(1);
     return name;
   }
 
   /** Performs checked edits in order, all or none; returns what the row of each is called. */
-  editAll(edits: readonly CheckedEdit[]): RowId[] {
+  editAll(operation: string, edits: readonly CheckedEdit[]): RowId[] {
     this.#admit(edits);
-    const names = this.#perform(edits);
+    return this.#performNow(operation, edits);
+  }
+
+  #performNow(operation: string, edits: readonly CheckedEdit[]): RowId[] {
+    const names = this.#perform(operation, edits);
     this.#pipeline.noteEdits(names.length);
     return names;
   }
@@ -208,7 +217,7 @@ export class EngineCore {
   }
 
   /** Performs edits, which are the moves of `shift` where it is given. */
-  #perform(edits: readonly CheckedEdit[], shift: RowShift | null = null): RowId[] {
+  #perform(operation: string, edits: readonly CheckedEdit[], shift: RowShift | null = null): RowId[] {
     const { keySlots, querySlots, errors } = this.rules, { journal } = this.#seams;
     const perform = (edit: CheckedEdit, layer: EditTarget) => {
       if (!journal) return performEdit(edit, layer, this.rules);
@@ -221,13 +230,15 @@ export class EngineCore {
     const performAll = () => {
       return this.#pipeline.atomically((layer) => edits.map((edit) => perform(edit, layer)));
     };
-    if (shift) journal?.beginShift("DynamicAttention.shiftPositions", shift);
+    if (shift) journal?.beginShift(operation, shift);
     else journal?.begin(edits[0]?.operation ?? "DynamicAttention.edit");
     let isPerformed = false, names: RowId[];
     try {
       const inSlots = () => keySlots.atomically(() => querySlots.atomically(performAll));
       names = errors ? errors.atomically(inSlots) : inSlots();
       isPerformed = true;
+    } catch (error) {
+      throw CapacityError.ofCall(operation, error);
     } finally {
       journal?.end(isPerformed);
     }
@@ -260,7 +271,11 @@ export class EngineCore {
     const isOfKeys = keys.length * querySlots.count <= queries.length * keySlots.count;
     const [log, slots] = isOfKeys ? [layer.keys, keys] : [layer.queries, queries];
     // Memory may be refused here, before the first change, and before the journal has it.
-    log.reserve(slots.length);
+    try {
+      log.reserve(slots.length);
+    } catch (error) {
+      throw CapacityError.ofCall(operation, error);
+    }
     for (const frozen of this.#frozenMasks) frozen.keepBefore(operation, change);
     this.#seams.journal?.noteMask(operation, change);
     queries.forEach((query, i) =>

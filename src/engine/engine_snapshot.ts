@@ -7,7 +7,7 @@ import { turnChanges } from "../backends/host/rotary_backend.ts";
 import { checkStates } from "../backends/host/state_check.ts";
 import { selectBackend, selectSaved } from "../backends/select.ts";
 import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
-import { describe, InputError } from "../base/errors.ts";
+import { CapacityError, describe, InputError } from "../base/errors.ts";
 import { makeBackend, type WrapBackend } from "./fill_backend.ts";
 import type { Entries } from "../write/edit_log.ts";
 import type { EditRules } from "../write/edits.ts";
@@ -135,7 +135,7 @@ export async function restoreSnapshot(
     }
   } catch (error) {
     await backend.dispose();
-    throw error;
+    throw CapacityError.ofCall(operation, error);
   }
   return { rules, backend, snapshot };
 }

@@ -2,6 +2,7 @@
  * A description of an engine, as a list of terms and as text.
  */
 
+import type { JsonValue } from "../base/json.ts";
 import type { DynamicAttentionStats } from "./answers.ts";
 import { countOf, formatBytes, formatCount, formatNumber } from "../display/format.ts";
 
@@ -56,6 +57,17 @@ export function engineTerms({ stats, bound }: EngineFacts): [term: string, text:
     ["memory", formatBytes(stats.bytes)],
   );
   return terms;
+}
+
+/** Facts that say what an engine is, as JSON. */
+export function engineSummary(
+  type: string,
+  { queryCount, keyCount, heads, kvHeads, headDim, valueDim, storage, backend, pending }:
+    DynamicAttentionStats,
+  sequence: number,
+): { readonly [fact: string]: JsonValue } {
+  const sizes = { queryCount, keyCount, heads, kvHeads, headDim, valueDim };
+  return { type, ...sizes, ...(storage ? { storage: { ...storage } } : {}), backend, sequence, pending };
 }
 
 /** `DynamicAttention`, and one line per term. */

@@ -45,30 +45,30 @@ export async function fillBackend(
   const sizes = { queryCount: queryPositions.length, keyCount: keyPositions.length };
   const config = { layout, rule, maskHeads: mask?.heads ?? 0, tolerance, sizes };
   const backend = wrap(await makeBackend(operation, factory, config));
-  const keys = insertedRows(joinRows(key, value), keyPositions);
-  const queries = insertedRows(query.data, queryPositions);
   const scope = {
     keySize: keyPositions.length,
     querySize: queryPositions.length,
     hasKey: () => true,
     hasQuery: () => true,
   };
-  const changes = { keys: maskKeys(mask, keys, scope), queries: maskQueries(mask, queries, scope) };
   try {
+    const keys = insertedRows(joinRows(operation, key, value), keyPositions);
+    const queries = insertedRows(query.data, queryPositions);
+    const changes = { keys: maskKeys(mask, keys, scope), queries: maskQueries(mask, queries, scope) };
     await backend.store(changes, new Uint32Array(keys.slots.length).fill(NO_ROW), NO_ROWS);
     await backend.update(queries.slots, []);
   } catch (error) {
     await backend.dispose();
-    throw error;
+    throw CapacityError.ofCall(operation, error);
   }
   return backend;
 }
 
 /** Joins the rows of K and V to rows `[key | value]`. */
-function joinRows(key: Matrix, value: Matrix): Float32Array {
-  const [count, keyWidth] = key.shape;
-  const valueWidth = value.shape[1];
-  const rows = new Float32Array(count * (keyWidth + valueWidth));
+function joinRows(operation: string, key: Matrix, value: Matrix): Float32Array {
+  const [count, keyWidth] = key.shape, valueWidth = value.shape[1];
+  const size = count * (keyWidth + valueWidth), what = `${count} keys with their values`;
+  const rows = CapacityError.guard(operation, what, 4 * size, () => new Float32Array(size));
   for (let j = 0; j < count; j++) {
     const start = j * (keyWidth + valueWidth);
     rows.set(key.data.subarray(j * keyWidth, (j + 1) * keyWidth), start);
@@ -94,6 +94,8 @@ export async function compute(operation: string, problem: Problem): Promise<Atte
   try {
     const queries = Uint32Array.from({ length: problem.query.shape[0] }, (_, i) => i);
     return await backend.read({ queries, since: NOTHING }, WHOLE);
+  } catch (error) {
+    throw CapacityError.ofCall(operation, error);
   } finally {
     await backend.dispose();
   }

@@ -7,6 +7,8 @@ import { outputColumns } from "../numerics/head_layout.ts";
 import type { Followed } from "../schedule/edit_pipeline.ts";
 import { describe, DisposedError, InputError } from "../base/errors.ts";
 import { lengthOf } from "../base/lists.ts";
+import { countOf } from "../display/format.ts";
+import { INSPECT, NODE_INSPECT } from "../base/inspect.ts";
 import { type EditRules, findSlot } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
 
@@ -146,6 +148,17 @@ export class FollowedAttention {
         throw new InputError(operation, `${name} has ${now} numbers by now`, `${length}, as at first`);
       }
     }
+  }
+
+  /** The text that `console.log` and `Deno.inspect` show. */
+  [INSPECT](): string {
+    const rows = countOf(this.#slots.length, "row");
+    return `FollowedAttention${this.#isDisposed ? " (disposed)" : ""}: ${rows} within ${this.error}`;
+  }
+
+  /** The same, in Node. */
+  [NODE_INSPECT](): string {
+    return this[INSPECT]();
   }
 
   /** Stops following; `data` and `bounds` do not change any more. A second call does nothing. */

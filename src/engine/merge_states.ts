@@ -13,8 +13,8 @@ import {
 } from "../numerics/attention_state.ts";
 import { shownMatrix } from "../display/shown_matrix.ts";
 import { AccuracyError, describe, InputError } from "../base/errors.ts";
-import { allocate, FLOAT32, type List, reading, takeList } from "../base/lists.ts";
-import { isShaped, type Matrix, type ShapedList, takeMatrix, takeShape } from "../base/matrix.ts";
+import { allocate, FLOAT32, type List, reading, takeList, toNumber } from "../base/lists.ts";
+import { checkSize, isShaped, type Matrix, type ShapedList, takeMatrix, takeShape } from "../base/matrix.ts";
 import { checkNames, takeOptions } from "../base/names.ts";
 import { checkTolerance } from "./options.ts";
 
@@ -202,12 +202,7 @@ function toOutput(
   const data = allocate(operation, name, length, () => new Float32Array(length));
   for (let at = 0; at < length; at++) {
     if (isEmpty(at)) continue;
-    const entry = entries[at];
-    if (typeof entry === "number") {
-      data[at] = entry;
-      if (Number.isFinite(data[at])) continue;
-    }
-    throw new InputError(operation, `${name} has ${describe(entry)} at index ${at}`, FLOAT32);
+    data[at] = toNumber(operation, name, entries[at], at);
   }
   return { data, shape };
 }
@@ -235,13 +230,7 @@ function toLogSumExp(
       `a multiple of ${heads} (columns of its logSumExp)`,
     );
   }
-  if (list.length !== queries * heads) {
-    throw new InputError(
-      operation,
-      `${name}.logSumExp.data has ${list.length} numbers`,
-      `${queries * heads} (shape ${queries} × ${heads})`,
-    );
-  }
+  checkSize(operation, `${name}.logSumExp`, list, shape);
   return { data: toLogarithms(operation, `${name}.logSumExp`, list), shape };
 }
 
@@ -254,15 +243,9 @@ function toLogarithms(
   const logarithms = allocate(operation, name, length, () => new Float32Array(length));
   for (let at = 0; at < length; at++) {
     const entry = entries[at];
-    if (typeof entry === "number") {
-      logarithms[at] = entry;
-      if (Number.isFinite(logarithms[at]) || entry === -Infinity) continue;
-    }
-    throw new InputError(
-      operation,
-      `${name} has ${describe(entry)} at index ${at}`,
-      "finite numbers of float32 range or -Infinity",
-    );
+    logarithms[at] = entry === -Infinity
+      ? entry
+      : toNumber(operation, name, entry, at, `${FLOAT32} or -Infinity`);
   }
   return logarithms;
 }

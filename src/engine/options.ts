@@ -8,7 +8,7 @@ import type { BackendFactory } from "../backends/backend.ts";
 import { type BackendName, selectBackend } from "../backends/select.ts";
 import { describe, InputError } from "../base/errors.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
-import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
+import { looksAtPositions, type ScoreRule } from "../numerics/score_parameters.ts";
 import { type AnyMaskInput, type Mask, toMask } from "../write/mask.ts";
 import { toMatrices } from "../write/mask_input.ts";
 import type { RowErrors } from "../write/row_errors.ts";

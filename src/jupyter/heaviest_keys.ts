@@ -15,7 +15,7 @@ import { checkList, checkTexts, plainNumber } from "./figure_input.ts";
 
 /** What {@link heaviestKeys} may be told. */
 export interface HeaviestKeysOptions extends FigureOptions {
-  /** Labels of the keys, in their order; "key" and the slot, or the id, unless given. */
+  /** Labels of the keys, in their order; "key" and the number of a slot or id, or the text of an id, unless given. */
   readonly labels?: readonly string[];
 }
 
@@ -56,7 +56,8 @@ export function heaviestKeys(keys: readonly WeightedKey<RowId>[], options: Heavi
       cliponaxis: false,
       textfont: { color: "$text" },
       customdata: keys.map(({ slot, weight }, at) =>
-        `${names[at]}<br>${typeof slot === "number" ? `slot ${slot}, ` : ""}weight ${formatNumber(weight)}`
+        // A number may be a slot or an id of the caller's.
+        `${names[at]}<br>${labels ? `${plotlyText(nameOf(slot))}, ` : ""}weight ${formatNumber(weight)}`
       ),
       hovertemplate: "%{customdata}<extra></extra>",
       marker: { color: "$blue" },
@@ -86,7 +87,7 @@ export function heaviestKeys(keys: readonly WeightedKey<RowId>[], options: Heavi
   });
 }
 
-/** A slot is told to be one; an id of the caller's says itself what it is of. */
+/** A number is told to be a key's; another id says itself what it is of. */
 function nameOf(slot: RowId): string {
   return typeof slot === "number" ? `key ${slot}` : String(slot);
 }

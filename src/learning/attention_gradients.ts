@@ -14,10 +14,10 @@ import {
 import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import { describe, InputError } from "../base/errors.ts";
-import { checkArray, isCount, type MatrixInput, type RowInput } from "../base/matrix.ts";
+import { isCount, type Matrix, type MatrixInput, type RowInput } from "../base/matrix.ts";
 import type { PassingMask } from "../engine/passing_mask.ts";
-import { reading } from "../base/lists.ts";
-import { takeOptions } from "../base/names.ts";
+import { reading, takeList, takePair } from "../base/lists.ts";
+import { checkNames, takeOptions } from "../base/names.ts";
 import { toPassing, toQuerySlots } from "../engine/question_options.ts";
 import { askGradients } from "./gradient_question.ts";
 import type { GradientRows } from "./gradient_rows.ts";
@@ -125,7 +125,7 @@ const OPTIONS: readonly (keyof GradientOptions)[] = ["rows", "queries", "positio
  */
 export async function attentionGradients<KeyId extends RowId = number, QueryId extends RowId = number>(
   live: DynamicAttention<KeyId, QueryId>,
-  outputGradient: MatrixInput,
+  outputGradient: ArrayLike<RowInput> | { readonly data: RowInput; readonly shape: Matrix["shape"] },
   options: GradientOptions<QueryId, KeyId> = {},
 ): Promise<AttentionGradients<KeyId>> {
   const operation = "attentionGradients";
@@ -201,19 +201,19 @@ function toGradientRows<KeyId extends RowId, QueryId extends RowId>(
 /** Copies and checks a matrix of this shape, without rounding it to float32. */
 function toFloat64Rows(
   operation: string,
-  input: MatrixInput,
+  input: unknown,
   rows: number,
   columns: number,
 ): Float64Array {
   const name = "outputGradient";
   const numbers = new Float64Array(rows * columns);
-  const copy = (from: RowInput, what: string, length: number, at: number) => {
-    checkArray(operation, what, from);
-    if (from.length !== length) {
-      throw new InputError(operation, `${what} has ${from.length} numbers`, `${length} (heads × valueDim)`);
+  const copy = (from: unknown, what: string, length: number, at: number) => {
+    const list = takeList(operation, what, from);
+    if (list.length !== length) {
+      throw new InputError(operation, `${what} has ${list.length} numbers`, `${length} (heads × valueDim)`);
     }
     for (let c = 0; c < length; c++) {
-      const entry: unknown = from[c];
+      const entry = list.entries[c];
       if (typeof entry !== "number" || !Number.isFinite(entry)) {
         throw new InputError(operation, `${what} has ${describe(entry)} at index ${c}`, "finite numbers");
       }
@@ -221,18 +221,25 @@ function toFloat64Rows(
     }
   };
   if (typeof input === "object" && input !== null && "data" in input) {
-    const { data, shape } = takeOptions(`${operation}.${name}`, input, ["data", "shape"]);
-    if (!Array.isArray(shape) || shape[0] !== rows || shape[1] !== columns || shape.length !== 2) {
-      throw new InputError(operation, `${name}.shape is ${describe(shape)}`, `[${rows}, ${columns}]`);
+    checkNames(operation, input, ["data", "shape"], `${name} field`);
+    const { data, shape } = input as Partial<Matrix>, given = takePair(shape);
+    if (given?.[0] !== rows || given[1] !== columns) {
+      throw new InputError(
+        operation,
+        `${name}.shape is ${describe(given ?? shape)}`,
+        `[${rows}, ${columns}]`,
+      );
     }
     copy(data, `${name}.data`, rows * columns, 0);
     return numbers;
   }
-  if (!Array.isArray(input) || input.length !== rows) {
-    const what = Array.isArray(input) ? `has ${input.length} rows` : `is ${describe(input)}`;
-    throw new InputError(operation, `${name} ${what}`, `${rows} rows (one for each query)`);
+  const expected = `${rows} rows (one for each query)`;
+  const { length, entries, kind } = takeList(operation, name, input, expected);
+  if (kind !== null || length !== rows) {
+    const what = kind === null ? `has ${length} rows` : `is ${describe(input)}`;
+    throw new InputError(operation, `${name} ${what}`, expected);
   }
-  for (let i = 0; i < rows; i++) copy(input[i], `${name}[${i}]`, columns, i * columns);
+  for (let i = 0; i < rows; i++) copy(entries[i], `${name}[${i}]`, columns, i * columns);
   return numbers;
 }
 

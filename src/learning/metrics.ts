@@ -4,6 +4,7 @@
  */
 
 import { describe, InputError } from "../base/errors.ts";
+import { INSPECT, NODE_INSPECT } from "../base/inspect.ts";
 import { isCount } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { callCheck } from "./callbacks.ts";
@@ -121,6 +122,22 @@ export class MeanMetric implements Metric {
   /** The effective number of examples: how many examples of equal weight would give the same accuracy. */
   get count(): number {
     return this.#average.count;
+  }
+
+  /** What `JSON.stringify` writes; `value` is null before the first example. */
+  toJSON(): { readonly name: string; readonly value: number | null; readonly count: number } {
+    const value = this.get();
+    return { name: this.name, value: Number.isFinite(value) ? value : null, count: this.count };
+  }
+
+  /** The text that `console.log` and `Deno.inspect` show: `MAE: 0.57`. */
+  [INSPECT](): string {
+    return `${this.name}: ${Number(this.get().toPrecision(4))}`;
+  }
+
+  /** The same, in Node. */
+  [NODE_INSPECT](): string {
+    return this[INSPECT]();
   }
 
   /**

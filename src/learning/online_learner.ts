@@ -9,12 +9,13 @@
 import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import type { LoadOptions } from "../engine/engine_snapshot.ts";
-import { describe, DisposedError, InputError } from "../base/errors.ts";
+import { CapacityError, describe, DisposedError, InputError } from "../base/errors.ts";
 import { type Edit, type EditRules, findSlot } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
 import { checkArray } from "../base/matrix.ts";
 import type { RankedKey } from "../engine/answers.ts";
 import { reading, takeList, typedArrayKind } from "../base/lists.ts";
+import { INSPECT, NODE_INSPECT } from "../base/inspect.ts";
 import { toCount, toExcluded } from "../engine/question_options.ts";
 import { takeOptions } from "../base/names.ts";
 import {
@@ -410,6 +411,22 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     };
   }
 
+  /** What `JSON.stringify` writes: counts, and what the engine is; `save` writes the learner. */
+  toJSON(): { readonly [fact: string]: unknown } {
+    return { type: "OnlineLearner", ...this.stats(), engine: this.live.toJSON() };
+  }
+
+  /** The text that `console.log` and `Deno.inspect` show. */
+  [INSPECT](): string {
+    const { loss, optimizer } = this.#config;
+    return `OnlineLearner: steps ${this.#steps}, loss ${loss.name}, optimizer ${optimizer.name}`;
+  }
+
+  /** The same, in Node. */
+  [NODE_INSPECT](): string {
+    return this[INSPECT]();
+  }
+
   static {
     keepLearner = (live, options, saved, keeper) => {
       const learner = new OnlineLearner(live, saved ? { ...options, seed: saved.randomState } : options);
@@ -541,7 +558,11 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
   ): Promise<PlannedStep> {
     const plan = this.#plan(operation, rules, moment, gradients);
     // This is the last step that can fail, and it is all or nothing.
-    if (plan.edits.length > 0) this.live.edit(plan.edits as Edit<KeyId, QueryId>[]);
+    try {
+      if (plan.edits.length > 0) this.live.edit(plan.edits as Edit<KeyId, QueryId>[]);
+    } catch (error) {
+      throw CapacityError.ofCall(operation, error);
+    }
     plan.keepStates();
     this.#steps++;
     this.#keeper?.stepped(plan.states, {

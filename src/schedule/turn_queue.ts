@@ -6,7 +6,14 @@
  */
 
 import { LostRoom } from "../backends/wanted.ts";
-import { AttentionError, BackendError, DeviceError, DisposedError, InputError } from "../base/errors.ts";
+import {
+  AttentionError,
+  BackendError,
+  CapacityError,
+  DeviceError,
+  DisposedError,
+  InputError,
+} from "../base/errors.ts";
 
 /** The queue of one engine. */
 export class TurnQueue {
@@ -55,8 +62,9 @@ export class TurnQueue {
   /** Turns any thrown value into an error of the library. */
   toError(operation: string, cause: unknown): AttentionError {
     if (cause instanceof LostRoom) return new InputError(operation, cause.actual, cause.expected);
-    const isTold = cause instanceof AttentionError && !(cause instanceof DeviceError);
-    return isTold ? cause : new BackendError(operation, this.#backend.name, cause);
+    const told = CapacityError.ofCall(operation, cause);
+    if (told instanceof AttentionError && !(told instanceof DeviceError)) return told;
+    return new BackendError(operation, this.#backend.name, cause);
   }
 
   /** Makes all turns that are queued now reject with `failure`. */

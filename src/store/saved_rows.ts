@@ -145,9 +145,9 @@ function takeSlots(
   for (let slot = 0; slot < size; slot++) {
     if (isFree[slot] === 0) least = Math.max(least, positions[slot] + 1);
   }
-  // If no rule depends on positions, every row is at position 0; if there has never been a row, no position
-  // has been counted.
-  const isCounted = looksAtPositions(rule) && size > 0;
+  // If no rule depends on positions, every row is at position 0. Otherwise the next one may be any: rows to come
+  // follow a shift also where there has never been a row.
+  const isCounted = looksAtPositions(rule);
   const most = isCounted ? Number.MAX_VALUE : Math.min(size, 1);
   const isNext = (position: number) => position >= least && position <= most && !Object.is(position, -0);
   const expected = isCounted ? `a finite number ≥ ${least}, beyond all positions` : `${most}`;

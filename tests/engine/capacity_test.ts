@@ -3,7 +3,14 @@
 import { attention, CapacityError, DynamicAttention } from "../../mod.ts";
 import { RowStates } from "../../src/backends/host/row_states.ts";
 import { RowStore } from "../../src/backends/host/row_store.ts";
-import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "../../testing/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "../../testing/assert.ts";
 import { BACKENDS } from "../backends_here.ts";
 
 for (const backend of BACKENDS) {
@@ -153,6 +160,8 @@ Deno.test("capacity: memory that is refused in the middle of an edit leaves ever
           call(live);
         } catch (error) {
           assertInstanceOf(error, CapacityError, `${what}, ${name}`);
+          assertEquals(error.operation, `DynamicAttention.${what.split(",")[0]}`);
+          assertStringIncludes(error.message, `${error.operation}: `);
           refused = true;
         }
       });

@@ -336,6 +336,24 @@ for (const backend of BACKENDS) {
   });
 }
 
+Deno.test("a shift where there has never been a row moves where rows to come begin, and a file of it loads", async () => {
+  for (const by of [3, 0.5, -2]) {
+    const none = { data: [], shape: [0, 1] as const };
+    await using live = await DynamicAttention.create({ query: none, key: none, value: none, causal: true });
+    live.shiftPositions(by);
+    await using again = await DynamicAttention.load(await live.save());
+    for (const one of [live, again]) {
+      const place = Math.max(0, by);
+      assertEquals([one.getPosition(one.insert([1], [2])), one.getPosition(one.insert([1], [4]))], [
+        place,
+        place + 1,
+      ]);
+      assertEquals(one.getQueryPosition(one.insertQuery([1])), place);
+      assertEquals((await one.read()).data[0], 2);
+    }
+  }
+});
+
 Deno.test("a learner's passing rows are where they say behind a shift, to predict and to learn", async () => {
   const rows = { query: [[1]], key: [[1], [2], [3]], value: [[1], [3], [9]], causal: true };
   const answers = [];

@@ -4,7 +4,7 @@
 import { CapacityError, type DynamicAttention, type FlushPolicy } from "../../mod.ts";
 import type { Backend, Changes } from "../../src/backends/backend.ts";
 import { createEngine } from "../../src/engine/create_engine.ts";
-import { assert, assertEquals, assertInstanceOf } from "../../testing/assert.ts";
+import { assert, assertEquals, assertInstanceOf, assertMatch } from "../../testing/assert.ts";
 import { SlowBackend } from "../../testing/fake_backends.ts";
 import { Random } from "../../testing/random.ts";
 
@@ -47,7 +47,10 @@ for (const lazyThreshold of [1, 4, Infinity]) {
       const slots: number[] = [];
       for (let value = 2; value <= 20; value++) slots.push(live.insert([1], [value]));
       if (waits) await turns();
-      assertInstanceOf(await live.read().catch((error) => error), CapacityError);
+      const refusal = await live.read().catch((error) => error);
+      assertInstanceOf(refusal, CapacityError);
+      // Whichever call came upon it, it is told as one of the caller's.
+      assertMatch(refusal.message, /^DynamicAttention\.\w+: \d+ keys would take/);
       assertInstanceOf(
         await live.read().catch((error) => error),
         CapacityError,

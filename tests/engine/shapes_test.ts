@@ -8,6 +8,7 @@ import {
   type BatchOptions,
   DynamicAttention,
   InputError,
+  type MaskInput,
   type MatrixInput,
   splitHeads,
   type StridedMatrix,
@@ -259,5 +260,57 @@ Deno.test("what does not fit is refused", async () => {
     const options = { query: four, key: four, value: four, ...change } as BatchOptions;
     const error = await assertRejects(() => attentionBatch(options), InputError, message);
     assertEquals(error.operation, "attentionBatch");
+  }
+});
+
+Deno.test("each option of attention is one of attentionBatch, and is of every item", async () => {
+  const random = new Random(47), [b, h, t, d, dv] = [3, 2, 4, 2, 3];
+  const make = (columns: number) => numbersOf(random, [b, h, t, columns]);
+  const [query, key, value] = [make(d), make(d), make(dv)];
+  // The compiler asks for an option that is new here.
+  type Options = Omit<BatchOptions, "query" | "key" | "value">;
+  const given: { readonly [Name in Exclude<keyof Options, "heads">]-?: Options } = {
+    kvHeads: { kvHeads: 2 },
+    scale: { scale: 0.3 },
+    softcap: { softcap: 2 },
+    biasBeforeSoftcap: { biasBeforeSoftcap: true, softcap: 2, alibi: true },
+    sinks: { sinks: [0, 1] },
+    alibi: { alibi: true },
+    distanceBias: { distanceBias: { from: -1, values: [0, 1, 2] } },
+    rotary: { rotary: true },
+    blockMask: { blockMask: { size: 2, entries: [[true, false], [0.5, true]] } },
+    mask: { mask: random.rows(t, t) },
+    causal: { causal: true },
+    window: { window: { left: 1, right: 1, keepFirst: 1 } },
+    queryPositions: { queryPositions: [3, 2, 1, 0], causal: true },
+    keyPositions: { keyPositions: [1, 2, 3, 4], causal: true },
+    backend: { backend: "array" },
+    threads: { threads: 1 },
+    storage: { storage: { keys: "int8", values: "float16" } },
+  };
+  const order = [0, 1, 2, 3],
+    plain = (numbers: Numbers, columns: number) => permuted(numbers, [b, h, t, columns], order);
+  const tensors = { query: plain(query, d), key: plain(key, d), value: plain(value, dv) };
+  const matrix = ({ data }: BatchInput, item: number, columns: number): MatrixInput => {
+    const size = h * t * columns;
+    return { data: Float32Array.from(data).subarray(item * size, (item + 1) * size), shape: [h, t, columns] };
+  };
+  for (const [name, options] of Object.entries(given)) {
+    const { data } = await attentionBatch({ ...tensors, ...options });
+    for (let item = 0; item < b; item++) {
+      const rows = { query: matrix(tensors.query, item, d), key: matrix(tensors.key, item, d) };
+      const one = await attention({
+        ...rows,
+        value: matrix(tensors.value, item, dv),
+        ...options,
+        mask: options.mask as MaskInput,
+      });
+      const size = h * t * dv;
+      assertEquals(
+        data.slice(item * size, (item + 1) * size),
+        splitHeads(one, h).data,
+        `${name}, item ${item}`,
+      );
+    }
   }
 });

@@ -6,6 +6,7 @@ import {
   type CsrMatrix,
   DynamicAttention,
   InputError,
+  type MatrixInput,
   type SparseRow,
   type VectorInput,
 } from "../../mod.ts";
@@ -88,6 +89,55 @@ for (const backend of BACKENDS) {
     assertEquals(Float16Array.from(data).length, data.length);
   });
 }
+
+for (const backend of BACKENDS) {
+  Deno.test(`lists of sparse rows, ${backend}: with their shape they are matrices, among rows of numbers, too`, async () => {
+    const random = new Random(33);
+    for (const [d, dv] of [[6, 4], [1, 1]]) {
+      const make = (rows: number, columns: number) => {
+        const made = Array.from({ length: rows }, () => sparseRow(random, columns));
+        const data = made.map(({ dense, sparse }, i) => i % 3 === 1 ? [...dense] : sparse);
+        return { dense: made.map(({ dense }) => dense), sparse: { data, shape: [rows, columns] as const } };
+      };
+      const query = make(3, d), key = make(7, d), value = make(7, dv), passing = make(2, d);
+      const given = { query: query.sparse, key: key.sparse, value: value.sparse, backend };
+      const written = { query: query.dense, key: key.dense, value: value.dense, backend };
+      await using one = await DynamicAttention.create(given);
+      await using other = await DynamicAttention.create(written);
+      assertEquals(await one.read(), await other.read());
+      assertEquals(await one.attend(passing.sparse), await other.attend(passing.dense));
+      assertEquals(await attention(given), await attention(written));
+    }
+  });
+}
+
+Deno.test("a list of sparse rows alone is refused with the way to give it, in every place of a matrix", async () => {
+  await using live = await DynamicAttention.create({ query: [[1, 2]], key: [[1, 2]], value: [[1]] });
+  const bare = as<MatrixInput>([{ indices: [0], values: [1] }]), after = as<MatrixInput>([[1, 2], bare]);
+  const message = "[0] is a sparse row, expected { data: rows, shape: [rows, columns] }, which says how many";
+  const of = { query: [[1, 2]], key: [[1, 2]], value: [[1]] };
+  for (const name of ["query", "key", "value"] as const) {
+    const options = { ...of, [name]: bare };
+    await assertRejects(() => attention(options), InputError, `${name}${message}`);
+    await assertRejects(() => DynamicAttention.create(options), InputError, `${name}${message}`);
+  }
+  await assertRejects(() => live.attend(bare), InputError, `queries${message}`);
+  await assertRejects(() => live.attend(after), InputError, "queries[1] has 1 numbers");
+  const shaped = (data: unknown, shape: [number, number]) => as<MatrixInput>({ data, shape });
+  const mistakes: readonly (readonly [MatrixInput, string])[] = [
+    [
+      shaped([{ indices: [2], values: [1] }], [1, 2]),
+      "queries.data[0].indices has 2 at index 0, expected integers from 0 to 1",
+    ],
+    [shaped([[1, 2, 3]], [1, 2]), "queries.data[0] has 3 numbers, expected 2 (columns)"],
+    [shaped([{ indices: [0], values: [1] }], [2, 2]), "queries.data has 1 numbers, expected 4 (shape 2 × 2)"],
+    [shaped([[1, 2], 3], [2, 2]), "queries.data has 2 numbers, expected 4 (shape 2 × 2)"],
+    [shaped(["1"], [1, 1]), 'queries has "1" at index 0, expected finite numbers'],
+  ];
+  for (const [queries, expected] of mistakes) {
+    await assertRejects(() => live.attend(queries), InputError, `DynamicAttention.attend: ${expected}`);
+  }
+});
 
 Deno.test("sparse rows that are none are refused, and nothing changes", async () => {
   await using live = await DynamicAttention.create({ query: [[1, 2, 3]], key: [[1, 2, 3]], value: [[1]] });

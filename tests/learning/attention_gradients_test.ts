@@ -375,6 +375,19 @@ Deno.test("bad questions are refused", async () => {
   await assertRejects(() => attentionGradients(masked, ok, passing), InputError, "the engine has a mask");
 });
 
+Deno.test("an output gradient may be in any list", async () => {
+  await using live = await DynamicAttention.create({
+    query: [[1], [2]],
+    key: [[1], [2]],
+    value: [[1, 2], [3, 5]],
+  });
+  const likes = { length: 2, 0: Float64Array.of(1, 2), 1: { length: 2, 0: 3, 1: 4 } };
+  const expected = await attentionGradients(live, [[1, 2], [3, 4]]);
+  for (const g of [likes, { data: { length: 4, 0: 1, 1: 2, 2: 3, 3: 4 }, shape: [2, 2] as const }]) {
+    assertEquals(await attentionGradients(live, g), expected);
+  }
+});
+
 Deno.test("what does not fit is refused with its bytes", async () => {
   const many = { data: new Float32Array(200_000), shape: [200_000, 1] as const };
   const query = { data: [], shape: [0, 1] as const };

@@ -202,7 +202,7 @@ export class RowUpdater {
     const blocks = states.heads[head];
     this.#begin(head);
     this.#terms.pushLive(stored);
-    const { count, slots } = this.#terms;
+    const terms = this.#terms, { count } = terms;
     this.#scores.reserve(count * BLOCK_BYTES);
     this.#scoreBytes = Math.max(this.#scoreBytes, count * BLOCK_BYTES);
     this.#terms.attach(blocks.job, stored.count);
@@ -212,7 +212,7 @@ export class RowUpdater {
     const scores = new Float64Array(stored.size).fill(-Infinity);
     const found = this.#arena.floats(this.#scores.address, count * BLOCK_ROWS);
     for (let term = 0; term < count; term++) {
-      scores[slots[term]] = found[term * BLOCK_ROWS + lane];
+      scores[terms.slotOf(term)] = found[term * BLOCK_ROWS + lane];
     }
     return scores;
   }
@@ -296,7 +296,7 @@ export class RowUpdater {
     for (const { row, term, score } of events) {
       let keys = changed.get(row);
       if (!keys) changed.set(row, keys = [...states.heavyKeys(head, row)]);
-      const slot = this.#terms.slots[term];
+      const slot = this.#terms.slotOf(term);
       if (this.#terms.isTakenOut(term)) keys = keys.filter((key) => key.slot !== slot);
       else keys.push({ slot, score });
       changed.set(row, keys);

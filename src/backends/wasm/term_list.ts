@@ -31,6 +31,8 @@ export class TermList {
   readonly #hasBias: boolean;
   readonly #hasPositions: boolean;
   readonly #table: MemoryTable;
+  /** Addresses of biases, once there are any. */
+  readonly #biasTable: MemoryTable;
   #capacity = 0;
   #keyHead = 0;
   #maskHead = 0;
@@ -40,8 +42,11 @@ export class TermList {
   #signs = new Uint32Array(0) as Uint32Array;
   #biases = new Uint32Array(0) as Uint32Array;
   #positions = new Float64Array(0) as Float64Array;
-  /** The slot of each term. */
-  slots = new Uint32Array(0);
+  /** The slot of each term, unless these are all live keys. */
+  #slots = new Uint32Array(0);
+  /** Of all live keys, the address of the key in slot 0, and bytes from one to the next; 0 for other terms. */
+  #firstKey = 0;
+  #keyBytes = 0;
   count = 0;
   /** 1 for each change of an exchange that is among the terms already. */
   #done = new Uint8Array(0);
@@ -55,32 +60,40 @@ export class TermList {
     this.#hasBias = hasBias;
     this.#hasPositions = hasPositions;
     this.#table = new MemoryTable(arena);
+    this.#biasTable = new MemoryTable(arena);
   }
 
   /** Bytes beside those in the memory of the kernels. */
   get bytes(): number {
-    return this.slots.byteLength + this.#done.byteLength;
+    return this.#slots.byteLength + this.#done.byteLength;
   }
 
   /** Makes room for `count` terms. */
   reserve(count: number): void {
     if (count <= this.#capacity) return;
     const capacity = 2 * Math.ceil(Math.max(count, 2 * this.#capacity) / 2);
-    this.#table.reserve((this.#hasPositions ? 24 : 16) * capacity);
+    this.#table.reserve((this.#hasPositions ? 20 : 12) * capacity);
     this.#capacity = capacity;
-    this.slots = new Uint32Array(capacity);
     const words = (at: number) => this.#arena.words(this.#table.address + at * capacity, capacity);
     this.#keys = words(0);
     this.#values = words(4);
     this.#signs = words(8);
-    this.#biases = words(12);
+    if (this.#hasBias) this.#reserveBiases();
     if (!this.#hasPositions) return;
-    this.#positions = this.#arena.doubles(this.#table.address + 16 * capacity, capacity);
+    this.#positions = this.#arena.doubles(this.#table.address + 12 * capacity, capacity);
+  }
+
+  #reserveBiases(): void {
+    if (this.#biases.length >= this.#capacity) return;
+    this.#biasTable.reserve(4 * this.#capacity);
+    this.#biases = this.#arena.words(this.#biasTable.address, this.#capacity);
   }
 
   /** Begins the terms of a head; with `passing`, biases come from there. */
   begin(keyHead: number, maskHead: number, passing: PassingTable | null = null): void {
     this.#passing = passing;
+    if (passing) this.#reserveBiases();
+    this.#keyBytes = 0;
     this.#keyHead = keyHead;
     this.#maskHead = maskHead;
     this.count = 0;
@@ -105,12 +118,18 @@ export class TermList {
       if (!table.isLive(slot)) continue;
       this.#keys[count] = keys + slot * keyBytes;
       this.#values[count] = values + slot * valueBytes;
-      this.#signs[count] = 0;
-      this.slots[count++] = slot;
+      this.#signs[count++] = 0;
     }
     this.count = count;
+    this.#firstKey = keys;
+    this.#keyBytes = keyBytes;
     if (!this.#hasBias && !this.#hasPositions && !this.#passing) return;
-    for (let at = 0; at < count; at++) this.#placeRules(at, table, this.slots[at]);
+    for (let at = 0; at < count; at++) this.#placeRules(at, table, this.slotOf(at));
+  }
+
+  /** The slot of a term. */
+  slotOf(term: number): number {
+    return this.#keyBytes > 0 ? (this.#keys[term] - this.#firstKey) / this.#keyBytes : this.#slots[term];
   }
 
   /** Adds the terms of an exchange of all keys that have changed since an epoch. The list must be empty. */
@@ -163,6 +182,12 @@ export class TermList {
     words[(job + field.TERM_POSITIONS) / 4] = this.#hasPositions ? this.#positions.byteOffset : 0;
   }
 
+  #growSlots(length: number): void {
+    const slots = new Uint32Array(length);
+    slots.set(this.#slots);
+    this.#slots = slots;
+  }
+
   /** Adds a pair if nothing has changed that the score depends on. */
   #exchangeValue(stored: KeyTable, retained: KeyTable, retainedId: number, slot: number): boolean {
     if (!stored.scoresAs(slot, retained, retainedId, this.#keyHead, this.#maskHead)) return false;
@@ -194,7 +219,8 @@ export class TermList {
     const at = this.count++;
     this.#values[at] = 4 * table.valueIndex(row, this.#keyHead);
     this.#signs[at] = isTakenOut ? TAKE_OUT : 0;
-    this.slots[at] = slot;
+    if (at >= this.#slots.length) this.#growSlots(2 * at + 16);
+    this.#slots[at] = slot;
   }
 }
 
