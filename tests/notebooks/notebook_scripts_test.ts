@@ -1,4 +1,5 @@
 // Full suite: it computes all that the notebooks compute.
+// Limit: 15 minutes.
 //
 // The cells of a notebook, one below the other, are a script that runs in a project with the library's names alone. Only
 // what names the kernel itself, `Deno.jupyter`, is left out.
