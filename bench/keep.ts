@@ -1,5 +1,6 @@
-// `deno task bench:keep`: writes what the notebook about scaling shows of a run, notebooks/data/bench.json,
-// and the tables of docs/benchmarks.md, from bench/results.json or another file of `deno task bench`.
+// `deno task bench:keep`: from bench/results.json or another file of `deno task bench` it writes
+// notebooks/data/bench.json, the one file that all pages take their times from, and of it the tables of
+// docs/benchmarks.md and the times of the README. The notebook about scaling reads the file itself.
 
 import {
   type BenchRecord,
@@ -10,12 +11,15 @@ import {
   RECORD_FILE,
   type Time,
 } from "../studies/scaling/bench_record.ts";
-import { withKeptTables } from "./display/kept_tables.ts";
+import { withKeptTables, withKeptTimes } from "./display/kept_tables.ts";
 import type { BenchResults, Measurement } from "./results.ts";
 import type { Timing } from "./statistics.ts";
 import { describeShape, FEW_ROWS, HEAD_DIM } from "./workload.ts";
 
-const PAGE = new URL("../docs/benchmarks.md", import.meta.url);
+const PAGES = [
+  { file: new URL("../docs/benchmarks.md", import.meta.url), write: withKeptTables },
+  { file: new URL("../README.md", import.meta.url), write: withKeptTimes },
+];
 
 type Measured = Extract<Measurement, { status: "measured" }>;
 
@@ -97,9 +101,15 @@ async function main(
     throw new Error(`bench:keep: the record has ${text.length} bytes, expected at most ${LARGEST_RECORD}`);
   }
   const record = parseBenchRecord(text);
-  await Deno.writeTextFile(RECORD_FILE, text);
-  await Deno.writeTextFile(PAGE, withKeptTables(await Deno.readTextFile(PAGE), record));
-  console.log(`${text.length} bytes of a run of ${record.date}; \`deno fmt docs\` aligns the tables`);
+  // All pages are written before any is stored, so that a page that lacks its place changes none.
+  const pages = await Promise.all(PAGES.map(async ({ file, write }) => {
+    return { file, text: write(await Deno.readTextFile(file), record) };
+  }));
+  for (const page of [{ file: RECORD_FILE, text }, ...pages]) await Deno.writeTextFile(page.file, page.text);
+  console.log(
+    `${text.length} bytes of a run of ${record.date}; now \`deno fmt README.md docs\` aligns the tables, and ` +
+      "`deno task notebooks 07_scaling` shows the times",
+  );
 }
 
 if (import.meta.main) await main(Deno.args);

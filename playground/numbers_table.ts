@@ -12,7 +12,7 @@ import { milliseconds } from "./summary.ts";
 /** Makes the table. */
 export function numbersTable({ look, query }: Scene): HTMLElement {
   const { exact, stale, bounds, distances, pending, costs } = look;
-  const { lastEdits, edits } = costs;
+  const { edits } = costs;
   return answersTable("computed again", [
     [
       "answer",
@@ -23,20 +23,20 @@ export function numbersTable({ look, query }: Scene): HTMLElement {
     ["off by, both heads", [distances[query], "distance"], [0], [0]],
     ["proven to be off by at most", [bounds[query], "bound"], [0, "", "rounding"], [0, "", "rounding"]],
     ["changed keys it does not know", [pending, "pending"], [0], [0]],
-    rowOfThree(
-      `products, last ${lastEdits === 1 ? "edit" : `${readable(lastEdits)} edits`}`,
-      "last",
-      costs.last,
-    ),
-    rowOfThree(`products, all ${readable(edits)} edits`, "total", costs.total),
-    rowOfThree("… of computing again", "share", share(costs.total), (part) => `${readable(part * 100)} %`),
-    rowOfThree(
-      "time, edits and answer",
-      "ms",
-      costs.ms,
-      (ms) => edits === 0 ? "—" : milliseconds(ms),
-    ),
+    ...edits === 0 ? [] : costRows(costs),
   ]);
+}
+
+/** What the edits so far have cost. */
+function costRows(
+  { lastEdits, last, edits, total, ms }: Scene["look"]["costs"],
+): ReturnType<typeof rowOfThree>[] {
+  return [
+    rowOfThree(`products, last ${lastEdits === 1 ? "edit" : `${readable(lastEdits)} edits`}`, "last", last),
+    rowOfThree(`products, all ${readable(edits)} edits`, "total", total),
+    rowOfThree("… of computing again", "share", share(total), (part) => `${readable(part * 100)} %`),
+    rowOfThree("time, edits and answer", "ms", ms, milliseconds),
+  ];
 }
 
 function share([stale, exact, scratch]: Three): Three {

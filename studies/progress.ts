@@ -59,13 +59,13 @@ export function barLine(progress: SweepProgress, elapsedMs: number, columns: num
 }
 
 /**
- * `progress: 42 %, 24,200 of 57,660 days, 3,100 days/s, 12 s left`; time is by work, as days cost from 1 to
- * 100.
+ * `progress: 42 % of the work, 3,100 days/s, 12 s left`. The number of days is left out: some ways take a
+ * hundred times as long for a day as others, so that it would contradict the share.
  */
 export function plainLine(progress: SweepProgress, elapsedMs: number): string {
-  const { days, totalDays, share } = progress;
-  return `progress: ${percentText(share)}, ${formatCount(days)} of ${formatCount(totalDays)} days, ` +
-    `${rate(progress, elapsedMs)}, ${timeLeftText(share, elapsedMs)}`;
+  const { share } = progress;
+  const left = timeLeftText(share, elapsedMs);
+  return `progress: ${percentText(share)} of the work, ${rate(progress, elapsedMs)}, ${left}`;
 }
 
 function rate({ days }: SweepProgress, elapsedMs: number): string {

@@ -37,10 +37,11 @@ export function verdict(kept: readonly number[], again: readonly number[], click
   const tell = (name: string, times: readonly number[]) => {
     const ms = median([...times]);
     const rate = ms <= FRAME_MS ? "30 frames a second" : `${(1000 / ms).toPrecision(2)} frames a second`;
-    return `${name} ${(ms < 999.5 ? ms.toPrecision(3) : ms.toFixed(0)).padStart(6)} ms a frame: ${rate}`;
+    const told = ms < 100 ? ms.toPrecision(3) : formatCount(ms);
+    return `${name} ${told.padStart(6)} ms a frame: ${rate}`;
   };
   return `${tell(`kept current, ${clicks} clicks a frame`.padEnd(34), kept)}\n${
-    tell("computed again".padEnd(34), again)
+    tell("computed again by this engine".padEnd(34), again)
   }`;
 }
 

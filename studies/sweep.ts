@@ -23,7 +23,6 @@ export interface Sweep {
 export interface SweepProgress {
   /** Days learnt, all strategies together. */
   readonly days: number;
-  readonly totalDays: number;
   /**
    * Share of the estimated work, 0 to 1: days cost less and less while the dear strategies come to their end.
    */
@@ -122,14 +121,13 @@ function send(worker: Worker, request: WorkerRequest): void {
 }
 
 function progressOf(parts: readonly Part[]): SweepProgress {
-  let days = 0, totalDays = 0, done = 0, total = 0;
+  let days = 0, done = 0, total = 0;
   for (const { task, pairs, learnt } of parts) {
     days += learnt;
-    totalDays += task.days;
     done += learnt * pairs;
     total += task.days * pairs;
   }
-  return { days, totalDays, share: done / total };
+  return { days, share: done / total };
 }
 
 function outcomeOf({ outcome }: Part): RunOutcome {

@@ -1,5 +1,5 @@
-// The tables of docs/benchmarks.md, made of the kept run: medians in milliseconds with quartiles, and the
-// edits from which computing again is faster.
+// The tables of docs/benchmarks.md and the times of the README, made of the kept run: medians in milliseconds, with
+// quartiles where there is room, and the edits from which computing again is faster.
 //
 // Invariant: on either side the fastest counts, of all subjects and thread counts.
 
@@ -7,12 +7,74 @@ import type { BenchRecord, BenchTimes, Time } from "../../studies/scaling/bench_
 
 const START = "<!-- tables of the kept run: deno task bench:keep writes them -->", END = "<!-- end -->";
 
-/** The page with its tables written anew. */
+/** `docs/benchmarks.md` with its tables and its factor written anew. */
 export function withKeptTables(page: string, record: BenchRecord): string {
   const [head, rest] = page.split(START), tail = rest?.split(END)[1];
   if (tail === undefined) throw new Error(`benchmarks: the page lacks ${START} or ${END}, expected both`);
-  return `${head}${START}\n\n${keptTables(record)}\n\n${END}${tail}`;
+  return replaced(
+    `${head}${START}\n\n${keptTables(record)}\n\n${END}${tail}`,
+    FACTOR,
+    factorFromScratch(record),
+  );
 }
+
+/** The size whose times open the README. */
+const HEADLINE = { queryCount: 128, keyCount: 16_384 };
+const HEADLINE_TIMES =
+  /take \*\*[\d.]+ ms\*\*(; computing them again takes\s+the\s+fastest\s+library\s+here,) \S+, \*\*[\d.]+ ms\*\*/;
+const README_ROWS = /(?:^\| [\d,]+ × .*\|\n)+/m;
+const FACTOR = /\w+(?: to \w+)?(?=\s+times\s+faster)/;
+
+/** The README with its two times, its table and its factor written anew. */
+export function withKeptTimes(readme: string, record: BenchRecord): string {
+  const found = compare(record);
+  const headline = found.find(({ queryCount, keyCount }) =>
+    queryCount === HEADLINE.queryCount && keyCount === HEADLINE.keyCount
+  );
+  if (!headline) throw new Error("benchmarks: the run lacks the size that the README opens with");
+  const peer = headline.peer.split(",")[0];
+  const rows = found.map(({ edit, again, ...one }) =>
+    [sizeOf(one), `${twoDigits(edit[0])} ms`, `${twoDigits(again[0])} ms`, lostFromOf(one)].join(" | ")
+  );
+  let page = replaced(
+    readme,
+    HEADLINE_TIMES,
+    `take **${twoDigits(headline.edit[0])} ms**$1 ${peer}, **${twoDigits(headline.again[0])} ms**`,
+  );
+  page = replaced(page, README_ROWS, rows.map((row) => `| ${row} |\n`).join(""));
+  return replaced(page, FACTOR, factorFromScratch(record));
+}
+
+function replaced(page: string, pattern: RegExp, by: string): string {
+  if (!pattern.test(page)) throw new Error(`benchmarks: the page lacks ${pattern}, expected it once`);
+  return page.replace(pattern, by);
+}
+
+/** The factor from scratch by which the fastest library is faster, over all sizes: `six to nine`. */
+function factorFromScratch(record: BenchRecord): string {
+  const factors = compare(record).map(({ rebuild, rebuildOfPeer }) =>
+    Math.round(rebuild[0] / rebuildOfPeer[0])
+  );
+  const least = Math.min(...factors), most = Math.max(...factors);
+  const word = (factor: number) => most < WORDS.length ? WORDS[factor] : String(factor);
+  return least === most ? word(least) : `${word(least)} to ${word(most)}`;
+}
+
+const WORDS = [
+  "no",
+  "one",
+  "two",
+  "three",
+  "four",
+  "five",
+  "six",
+  "seven",
+  "eight",
+  "nine",
+  "ten",
+  "eleven",
+  "twelve",
+];
 
 /** The fastest engine and the fastest peer at one size. */
 export interface Comparison {
@@ -97,19 +159,25 @@ export function twoDigits(milliseconds: number): string {
   return milliseconds >= 99.5 ? String(Math.round(milliseconds)) : milliseconds.toPrecision(2);
 }
 
+function sizeOf({ queryCount, keyCount }: Pick<Comparison, "queryCount" | "keyCount">): string {
+  return `${queryCount.toLocaleString("en-US")} × ${keyCount.toLocaleString("en-US")}`;
+}
+
+function lostFromOf({ lostFrom, mostEdits }: Pick<Comparison, "lostFrom" | "mostEdits">): string {
+  return lostFrom === null ? `more than ${mostEdits}` : lostFrom.toLocaleString("en-US");
+}
+
 function keptTables(record: BenchRecord): string {
   const found = compare(record);
   const { date, machine, headDim, fewRowCount } = record;
   const withSpread = ([median, low, high]: Time) =>
     `${twoDigits(median)} (${twoDigits(low)}–${twoDigits(high)})`;
-  const sizeOf = ({ queryCount, keyCount }: Comparison) =>
-    `${queryCount.toLocaleString("en-US")} × ${keyCount.toLocaleString("en-US")}`;
   const main = found.map((one) => [
     sizeOf(one),
     withSpread(one.edit),
     `${withSpread(one.again)}, ${one.peer}`,
     `${twoDigits(one.again[0] / one.edit[0])} ×`,
-    one.lostFrom === null ? `more than ${one.mostEdits}` : one.lostFrom.toLocaleString("en-US"),
+    lostFromOf(one),
   ]);
   const few = found.map((one) => [
     sizeOf(one),

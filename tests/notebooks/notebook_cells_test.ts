@@ -7,8 +7,8 @@ import { assert, assertEquals, assertGreater } from "../../testing/assert.ts";
 
 const NOTEBOOKS = new URL("../../notebooks/", import.meta.url);
 const LONGEST_LINE = 90;
-/** Studies of this repository, which say so. Online learning has one as its second half. */
-const STUDIES = ["03_online_learning.ipynb", "08_ways_compared.ipynb"];
+/** The appendix is made of studies of this repository, and says so. */
+const STUDIES = ["08_ways_compared.ipynb"];
 
 const names = [...Deno.readDirSync(NOTEBOOKS)].map(({ name }) => name).filter((name) =>
   name.endsWith(".ipynb")

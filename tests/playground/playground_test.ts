@@ -587,9 +587,12 @@ for (
       withPage(
         async (watched) => {
           const { page } = watched;
+          const costs = page.locator('data[data-name="total-exact"]');
+          assertEquals(await costs.count(), 0, "nothing has been edited, so that nothing has a cost");
           await page.locator("#stream").click();
           await edits(page, 4);
           await page.locator("#stream").click();
+          assertEquals(await costs.count(), 1);
           assertEquals(await page.evaluate("document.documentElement.scrollWidth - innerWidth"), 0);
           const background = await page.evaluate<string>("getComputedStyle(document.body).backgroundColor");
           assertEquals(background === "rgb(255, 255, 255)", colorScheme === "light");

@@ -58,3 +58,13 @@ Deno.test("findPython finds no Python that lacks the module", () => {
   const python = findProgram("python3");
   if (python !== undefined) assertEquals(findPython("sys"), python);
 });
+
+Deno.test("a release passes the gate in the same container as any other change", async () => {
+  const containers = await Promise.all(["ci", "publish"].map(async (name) => {
+    const workflow = await Deno.readTextFile(new URL(`../../.github/workflows/${name}.yml`, import.meta.url));
+    const gate = workflow.slice(workflow.indexOf("  gate:"));
+    return gate.match(/^ +(?:image|options|timeout-minutes): .*$/gm)?.slice(0, 3).map((line) => line.trim());
+  }));
+  assertEquals(containers[0]?.length, 3);
+  assertEquals(containers[1], containers[0]);
+});

@@ -96,6 +96,18 @@ Deno.test("site pages: texts stay texts, and code is coloured", () => {
   assertStringIncludes(html, "<code>&lt;b&gt;</code>");
   assertStringIncludes(html, 'href="to-y.md"');
   assertStringIncludes(html, '<span class="hljs-keyword">const</span>');
+  assertEquals(
+    pageHtml("```sh a.sh\nls\n```\n\n| | b |\n| - | - |\n| c | d |", (to) => to).replace(
+      /<code>.*<\/code>/,
+      "ls",
+    ).split(
+      "<tbody>",
+    )[0],
+    '<p class="file">a.sh</p>\n<pre tabindex="0">ls</pre>\n' +
+      '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>\n<thead>\n<tr>\n<td></td>\n<th>b</th>\n' +
+      "</tr>\n</thead>\n",
+    "a file has its name above it, and a corner without words is no heading",
+  );
   assertEquals(codeHtml("<b>", "none"), '<pre class="columned" tabindex="0"><code>&lt;b&gt;</code></pre>\n');
   assertEquals(sectionsOf(html), [{ anchor: "a--b", heading: "A & B", text: "<b> x const a = '<b>' ;" }]);
 });

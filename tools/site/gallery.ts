@@ -26,7 +26,7 @@ const EXHIBITS: Readonly<Record<string, Exhibit>> = {
     sentence:
       "A forecast board looks at days like the one asked for, and learns from each day how much of its own errors to count.",
     data: "Daily births in the USA, 1969 to 1988.",
-    figures: ["Mean absolute error one day ahead", "Work a day against mean distance"],
+    figures: ["Mean absolute error one day ahead", "Time of a day's board"],
   },
   "04_adaptive_language": {
     sentence:

@@ -16,7 +16,12 @@ export function pageHtml(markdown: string, linkOf: LinkOf): string {
     formulas({ output: "mathml", throwOnError: true, nonStandard: true }),
     {
       renderer: {
-        code: ({ text, lang }) => codeHtml(text, lang?.split(" ")[0] ?? ""),
+        code({ text, lang = "" }) {
+          const [language, title = ""] = lang.split(" ");
+          // A block that is a file says so by its name; other words after the language are for tests.
+          const name = title.includes(".") ? `<p class="file">${escapeHtml(title)}</p>\n` : "";
+          return name + codeHtml(text, language);
+        },
         link({ href, tokens }) {
           return `<a href="${escapeHtml(linkOf(href))}">${this.parser.parseInline(tokens)}</a>`;
         },
@@ -29,7 +34,9 @@ export function pageHtml(markdown: string, linkOf: LinkOf): string {
             "<table>",
             '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>',
           )
-            .replaceAll("</table>", "</table></div>"),
+            .replaceAll("</table>", "</table></div>")
+            // A corner without words heads nothing.
+            .replace(/<th([^>]*)><\/th>/g, "<td$1></td>"),
       },
     },
   );
