@@ -6,10 +6,12 @@
  */
 
 import { queryColumns } from "../numerics/head_layout.ts";
+import type { ScoreRule } from "../numerics/score_rule.ts";
+import { checkPosition } from "./batch.ts";
 import type { ClusterConfig } from "./cluster_config.ts";
 import type { Clock } from "./clock.ts";
 import { driftColumns } from "./drift.ts";
-import { stateColumns } from "./exact_sums.ts";
+import { type ExactSums, placesOf, stateColumns } from "./exact_sums.ts";
 import type { HeavyLists } from "./heavy_lists.ts";
 import {
   decodeRequest,
@@ -84,12 +86,17 @@ export function refuseAll(why: string): Uint8Array<ArrayBuffer> {
   return encodeReply([{ status: "malformed", partition: 0, why }]);
 }
 
-function checkRequest({ partitions, scoring: { layout } }: ClusterConfig, { question }: HostRequest): void {
+function checkRequest({ partitions, scoring }: ClusterConfig, { question }: HostRequest): void {
+  const { layout } = scoring, rule = placesOf(scoring);
   if (question.kind === "attend") {
     if (question.rows.length % queryColumns(layout) !== 0) {
       throw new Error(`rows have ${question.rows.length} numbers, expected rows of ${queryColumns(layout)}`);
     }
     if (!question.rows.every(Number.isFinite)) throw new Error("rows have a number that is not finite");
+    const { positions } = question, count = question.rows.length / queryColumns(layout);
+    const expected = rule ? count : 0, found = positions?.length ?? 0;
+    if (found !== expected) throw new Error(`${found} positions came, expected ${expected}`);
+    for (const position of rule && positions ? positions : []) checkPosition(rule as ScoreRule, position);
   }
   if (question.kind === "drift" && question.since.length !== question.ids.length * partitions) {
     throw new Error(`${question.since.length} sequences came, expected ${partitions} for each query`);
@@ -145,9 +152,13 @@ async function answerQuestion(
   partition: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { layout } = config.scoring, columns = stateColumns(layout) + 2;
-  if (question.kind === "rows") return encodeRows(question.ids.map((id) => state.copyRow(id)));
-  if (question.kind === "queries") {
-    return encodeRows(question.ids.map((id) => queries.state.get(id)?.row ?? null));
+  const isPlaced = placesOf(config.scoring) !== null;
+  if (question.kind === "rows" || question.kind === "queries") {
+    return encodeRows(question.ids.map((id) => {
+      const found = question.kind === "rows" ? state.copyRow(id) : queries.state.get(id);
+      if (!found) return null;
+      return isPlaced ? { row: found.row, position: found.position } : { row: found.row };
+    }));
   }
   if (question.kind === "state") {
     const make = () => encodeSnapshot({ config, kind: "keys", partition }, state);
@@ -186,7 +197,7 @@ async function answerQuestion(
     if (isRead && !query) continue;
     const sums = isRead && query
       ? state.update(question.ids[at], query)
-      : state.pass((question as Question & { kind: "attend" }).rows.subarray(at * width, (at + 1) * width));
+      : passing(state, question as Question & { kind: "attend" }, at, width);
     numbers[at * columns] = query?.version ?? 1;
     numbers[at * columns + 1] = sums.norm;
     sums.write(numbers, at * columns + 2);
@@ -195,6 +206,16 @@ async function answerQuestion(
     since = clock.now();
   }
   return new Uint8Array(numbers.buffer);
+}
+
+/** The state of the passing query at a place of a question. */
+function passing(
+  state: Partition,
+  { rows, positions }: Question & { readonly kind: "attend" },
+  at: number,
+  width: number,
+): ExactSums {
+  return state.pass(rows.subarray(at * width, (at + 1) * width), positions?.[at]);
 }
 
 function refuse(partition: number, status: Refusal, why: string): PartitionReply {

@@ -3,7 +3,7 @@
  * gone.
  *
  *     0   u32   CRC-32 of all bytes behind it
- *     4   u32   version, 1
+ *     4   u32   version: 1, or 2 in a cluster whose rows have positions
  *     8   u32   1 edits of keys, 2 edits of queries
  *     12  f64   number: 1, 2, 3 … for each client and subject
  *     20  f64   known: the newest sequence of the subject that the client knows of
@@ -11,6 +11,8 @@
  *     44        text client, u32 count, then `count` edits:
  *               u32 1  text id  floats      the row of a key [key | value], or of a query, is set
  *               u32 2  text id              the row is deleted; nothing happens if there is none
+ *               u32 3  text id  f64  floats the same as 1, at a position; of version 2, which has no 1
+ *               u32 4  text id  f64         the row is moved to a position; nothing happens if there is none
  *
  * All little-endian; `floats` and `text` as in `durable/byte_buffer.ts`. Rows are set whole, so that doing a
  * batch twice is the only thing that has to be prevented.
@@ -18,10 +20,13 @@
 
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
+import { InputError } from "../base/errors.ts";
 import { ByteReader, ByteWriter } from "../durable/byte_buffer.ts";
+import type { ScoreRule } from "../numerics/score_rule.ts";
+import { checkPlace } from "../write/places.ts";
 import { Damage } from "./cluster_error.ts";
 
-const VERSION = 1, SET = 1, DELETE = 2;
+const PLAIN_VERSION = 1, PLACED_VERSION = 2, SET = 1, DELETE = 2, PLACE = 3, MOVE = 4;
 /** Bytes of a hash: SHA-256, cut off. */
 export const HASH_BYTES = 16;
 /** The hash before the first batch, and the chain before the first record. */
@@ -30,10 +35,12 @@ export const NO_HASH = new Uint8Array(HASH_BYTES);
 /** The table that a batch edits. */
 export type BatchKind = "keys" | "queries";
 
-/** One edit, with its row as it is stored; null for a deletion. */
+/** One edit, with its row as it is stored; null for a deletion, and for a move where there is a position. */
 export interface RowEdit {
   readonly id: string;
   readonly row: Float32Array<ArrayBuffer> | null;
+  /** There where rows have positions, but for a deletion. */
+  readonly position?: number;
 }
 
 /** A batch. */
@@ -48,23 +55,24 @@ export interface Batch {
 
 /** Bytes of an edit in a batch, at most. */
 export function editBytes({ id, row }: RowEdit): number {
-  return 16 + 3 * id.length + (row === null ? 0 : row.byteLength);
+  return 24 + 3 * id.length + (row === null ? 0 : row.byteLength);
 }
 
-/** Writes a batch. */
-export function encodeBatch(batch: Batch): Uint8Array<ArrayBuffer> {
+/** Writes a batch of a cluster whose rows have positions, or have none. */
+export function encodeBatch(batch: Batch, isPlaced = false): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter();
   out.u32(0);
-  out.u32(VERSION);
+  out.u32(isPlaced ? PLACED_VERSION : PLAIN_VERSION);
   out.u32(batch.kind === "keys" ? 1 : 2);
   out.f64(batch.number);
   out.f64(batch.known);
   out.raw(batch.previous);
   out.text(batch.client);
   out.u32(batch.edits.length);
-  for (const { id, row } of batch.edits) {
-    out.u32(row === null ? DELETE : SET);
+  for (const { id, row, position } of batch.edits) {
+    out.u32(codeOf(row !== null, isPlaced && position !== undefined));
     out.text(id);
+    if (isPlaced && position !== undefined) out.f64(position);
     if (row !== null) out.floats(row);
   }
   const bytes = out.view().slice();
@@ -72,24 +80,34 @@ export function encodeBatch(batch: Batch): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+function codeOf(hasRow: boolean, hasPosition: boolean): number {
+  if (hasRow) return hasPosition ? PLACE : SET;
+  return hasPosition ? MOVE : DELETE;
+}
+
 /**
- * Reads a batch whose rows have `width` numbers.
+ * Reads a batch whose rows have `width` numbers, and positions by a rule, if there is one.
  *
  * @throws {Damage} When the bytes are none.
  */
-export function decodeBatch(bytes: Uint8Array<ArrayBuffer>, kind: BatchKind, width: number): Batch {
+export function decodeBatch(
+  bytes: Uint8Array<ArrayBuffer>,
+  kind: BatchKind,
+  width: number,
+  rule: ScoreRule | null = null,
+): Batch {
   try {
     const reader = new ByteReader(bytes);
     const crc = reader.u32(), found = crc32(bytes.subarray(4));
     if (crc !== found) throw new Damage(`record has the CRC ${found}, expected ${crc}`);
-    const version = reader.u32();
-    if (version !== VERSION) throw new Damage(`record has version ${version}, expected ${VERSION}`);
+    const version = reader.u32(), expected = rule ? PLACED_VERSION : PLAIN_VERSION;
+    if (version !== expected) throw new Damage(`record has version ${version}, expected ${expected}`);
     const code = reader.u32();
     if (code !== (kind === "keys" ? 1 : 2)) throw new Damage(`record is of kind ${code}, expected ${kind}`);
     const number = reader.f64(), known = reader.f64(), previous = reader.raw(HASH_BYTES);
     const client = reader.text(), count = reader.u32();
     const edits: RowEdit[] = [];
-    for (let at = 0; at < count; at++) edits.push(readEdit(reader, width));
+    for (let at = 0; at < count; at++) edits.push(readEdit(reader, width, rule));
     if (!reader.isDone) throw new Damage("record is longer than its edits");
     return { kind, client, number, known, previous, edits };
   } catch (error) {
@@ -97,13 +115,28 @@ export function decodeBatch(bytes: Uint8Array<ArrayBuffer>, kind: BatchKind, wid
   }
 }
 
-function readEdit(reader: ByteReader, width: number): RowEdit {
+function readEdit(reader: ByteReader, width: number, rule: ScoreRule | null): RowEdit {
   const code = reader.u32(), id = reader.text();
   if (code === DELETE) return { id, row: null };
-  if (code !== SET) throw new Damage(`edit is of kind ${code}, expected 1 or 2`);
+  if (code !== (rule ? PLACE : SET) && !(rule && code === MOVE)) {
+    throw new Damage(`edit is of kind ${code}, expected ${rule ? "2, 3 or 4" : "1 or 2"}`);
+  }
+  const placed = rule ? { position: checkPosition(rule, reader.f64()) } : {};
+  if (code === MOVE) return { id, row: null, ...placed };
   const row = reader.floats();
   if (row.length !== width) throw new Damage(`row has ${row.length} numbers, expected ${width}`);
-  return { id, row };
+  return { id, row, ...placed };
+}
+
+/** A position that came from elsewhere; it suits the rule, or is damage. */
+export function checkPosition(rule: ScoreRule, position: number): number {
+  try {
+    checkPlace("", "position", position, rule);
+  } catch (error) {
+    throw error instanceof InputError ? new Damage(`${error.actual}, expected ${error.expected}`) : error;
+  }
+  if (!Number.isFinite(position)) throw new Damage(`position is ${position}, expected a finite number`);
+  return position;
 }
 
 /** The hash of parts one after another. */

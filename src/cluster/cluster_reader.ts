@@ -20,6 +20,7 @@ import {
   ofStanding,
   type StatesQuestion,
 } from "./state_questions.ts";
+import type { PlacedRow } from "./messages.ts";
 import type { ClusterToken } from "./token.ts";
 
 /** Reads whose times are kept. */
@@ -85,10 +86,13 @@ export class ClusterReader {
   }
 
   /** Attention of passing queries. */
-  async attend(operation: string, rows: Matrix, checked: CheckedRead): Promise<ClusterOutput> {
-    return this.#toOutput(
-      await this.#states(operation, ofPassing(rows.data, rows.shape[1]), checked, true),
-    );
+  async attend(
+    operation: string,
+    { rows, positions }: { readonly rows: Matrix; readonly positions: Float64Array | null },
+    checked: CheckedRead,
+  ): Promise<ClusterOutput> {
+    const question = ofPassing(rows.data, rows.shape[1], positions);
+    return this.#toOutput(await this.#states(operation, question, checked, true));
   }
 
   /**
@@ -137,12 +141,12 @@ export class ClusterReader {
     return await storedKeys(this.#asker, operation, ids, checked);
   }
 
-  /** Rows of standing queries. */
+  /** Rows of standing queries, with their positions. */
   async standingRows(
     operation: string,
     ids: readonly string[],
     checked: CheckedRead,
-  ): Promise<(Float32Array<ArrayBuffer> | null)[]> {
+  ): Promise<(PlacedRow | null)[]> {
     return await standingRows(this.#asker, operation, ids, checked);
   }
 

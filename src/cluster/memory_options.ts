@@ -7,9 +7,11 @@ import { describe, InputError } from "../base/errors.ts";
 import { isCount, takeList } from "../base/lists.ts";
 import { toRow, type VectorInput } from "../base/matrix.ts";
 import { takeOptions, takeWord } from "../base/names.ts";
-import { type HeadLayout, keyColumns, valueColumns } from "../numerics/head_layout.ts";
+import { keyColumns, valueColumns } from "../numerics/head_layout.ts";
+import { checkPlace } from "../write/places.ts";
 import type { RowEdit } from "./batch.ts";
 import { type ClusterConfig, type ClusterShape, refuseStorage, rowColumns } from "./cluster_config.ts";
+import { placesOf, type Scoring } from "./exact_sums.ts";
 import { type ClusterToken, NO_TOKEN, toToken } from "./token.ts";
 
 /** An edit of a key with its value, by the caller's own id: 1 to 512 characters of any text. */
@@ -23,6 +25,16 @@ export type ClusterEdit =
     readonly key: VectorInput;
     /** Hkv·dv numbers. */
     readonly value: VectorInput;
+    /** Its position, a number: required where a rule looks at positions, and unknown elsewhere. */
+    readonly position?: number;
+  }
+  | {
+    /** The key is at this position from then on; nothing happens if it is not there. */
+    readonly kind: "setPosition";
+    /** The caller's own id. */
+    readonly id: string;
+    /** Its new position. */
+    readonly position: number;
   }
   | {
     /** The key is not there any more; nothing happens if it was not. */
@@ -40,6 +52,12 @@ export interface EditOptions {
   readonly timeoutMs?: number;
 }
 
+/** As {@link EditOptions}, of a standing query. */
+export interface QueryOptions extends EditOptions {
+  /** Its position, a number: required where a rule looks at positions, and unknown elsewhere. */
+  readonly position?: number;
+}
+
 /** The records that an answer must include, and how long it may take. */
 export interface ReadOptions {
   /**
@@ -54,6 +72,12 @@ export interface ReadOptions {
    * then the call throws.
    */
   readonly partial?: boolean;
+}
+
+/** As {@link ReadOptions}, of passing queries. */
+export interface PassingOptions extends ReadOptions {
+  /** A position for each of them: required where a rule looks at positions, and unknown elsewhere. */
+  readonly positions?: ArrayLike<number>;
 }
 
 /** Limits on the age of rows that are given again, and on the time for new answers. */
@@ -162,14 +186,54 @@ export function toIds(operation: string, name: string, ids: unknown): string[] {
   return Array.from({ length }, (_, at) => toId(operation, `${name}[${at}]`, entries[at]));
 }
 
-/** Checks edits; the rows are copies. */
-export function toEdits(operation: string, edits: unknown, layout: HeadLayout): RowEdit[] {
-  const { length, entries, kind } = takeList(operation, "edits", edits, "a list of edits");
-  if (kind !== null) throw new InputError(operation, `edits is ${describe(edits)}`, "a list of edits");
-  return Array.from({ length }, (_, at) => toEdit(operation, `edits[${at}]`, entries[at], layout));
+/** Checks a position, which only rows of a rule that looks at positions have. */
+export function toPosition(operation: string, name: string, position: unknown, scoring: Scoring): number {
+  const rule = placesOf(scoring);
+  if (rule === null) {
+    throw new InputError(
+      operation,
+      `${name} is ${describe(position)}`,
+      "none, as no rule looks at positions",
+    );
+  }
+  if (typeof position !== "number" || !Number.isFinite(position)) {
+    throw new InputError(
+      operation,
+      `${name} is ${describe(position)}`,
+      "a finite number, as a rule looks at it",
+    );
+  }
+  checkPlace(operation, name, position, rule);
+  return position + 0;
 }
 
-function toEdit(operation: string, name: string, given: unknown, layout: HeadLayout): RowEdit {
+/** Checks the positions of `count` passing queries; null where no rule looks at positions. */
+export function toPositions(
+  operation: string,
+  positions: unknown,
+  count: number,
+  scoring: Scoring,
+): Float64Array | null {
+  if (placesOf(scoring) === null) return null;
+  const { length, entries } = takeList(operation, "positions", positions, `${count} numbers, one per query`);
+  if (length !== count) {
+    throw new InputError(operation, `positions has ${length} numbers`, `${count} (one per query)`);
+  }
+  return Float64Array.from(
+    { length },
+    (_, at) => toPosition(operation, `positions[${at}]`, entries[at], scoring),
+  );
+}
+
+/** Checks edits; the rows are copies. */
+export function toEdits(operation: string, edits: unknown, scoring: Scoring): RowEdit[] {
+  const { length, entries, kind } = takeList(operation, "edits", edits, "a list of edits");
+  if (kind !== null) throw new InputError(operation, `edits is ${describe(edits)}`, "a list of edits");
+  return Array.from({ length }, (_, at) => toEdit(operation, `edits[${at}]`, entries[at], scoring));
+}
+
+function toEdit(operation: string, name: string, given: unknown, scoring: Scoring): RowEdit {
+  const { layout } = scoring, isPlaced = placesOf(scoring) !== null;
   if (typeof given !== "object" || given === null) {
     throw new InputError(
       operation,
@@ -177,15 +241,26 @@ function toEdit(operation: string, name: string, given: unknown, layout: HeadLay
       `{ kind: "set", id, key, value } or { kind: "delete", id }`,
     );
   }
-  const kind = takeWord(operation, `${name}.kind`, (given as { kind?: unknown }).kind, ["set", "delete"]);
+  const kinds = isPlaced ? ["set", "delete", "setPosition"] as const : ["set", "delete"] as const;
+  const kind = takeWord(operation, `${name}.kind`, (given as { kind?: unknown }).kind, kinds);
   if (kind === "delete") {
     const { id } = takeOptions(operation, given as ClusterEdit, ["kind", "id"], `${name} field`);
     return { id: toId(operation, `${name}.id`, id), row: null };
   }
+  const placeOf = (position: unknown) => toPosition(operation, `${name}.position`, position, scoring);
+  if (kind === "setPosition") {
+    const move = takeOptions(
+      operation,
+      given as ClusterEdit & { kind: "setPosition" },
+      ["kind", "id", "position"],
+      `${name} field`,
+    );
+    return { id: toId(operation, `${name}.id`, move.id), row: null, position: placeOf(move.position) };
+  }
   const set = takeOptions(
     operation,
     given as ClusterEdit & { kind: "set" },
-    ["kind", "id", "key", "value"],
+    ["kind", "id", "key", "value", ...isPlaced ? ["position"] as const : []],
     `${name} field`,
   );
   const id = toId(operation, `${name}.id`, set.id), row = new Float32Array(rowColumns(layout));
@@ -194,5 +269,5 @@ function toEdit(operation: string, name: string, given: unknown, layout: HeadLay
     toRow(operation, `${name}.value`, set.value, valueColumns(layout), "kvHeads × valueDim"),
     keyColumns(layout),
   );
-  return { id, row };
+  return { id, row, ...(isPlaced ? { position: placeOf(set.position) } : {}) };
 }

@@ -10,9 +10,11 @@ import {
   ExactSums,
   MOST_KEYS,
   NO_EXPONENT,
+  placesOf,
   type Scoring,
   stateColumns,
   type SummedKeys,
+  turnedRow,
   valueExponent,
 } from "./exact_sums.ts";
 import { heaviestOf } from "../numerics/heaviest.ts";
@@ -20,6 +22,7 @@ import { keyColumns, valueColumns } from "../numerics/head_layout.ts";
 import { exponentOf, shiftedExp } from "../numerics/power_shift.ts";
 import { Ledger } from "./ledger.ts";
 import type { LogRecord } from "./log.ts";
+import { isReachAlone } from "./pair_score.ts";
 
 const FIRST_SLOTS = 64;
 /** Numbers of a head that `drift` writes. */
@@ -27,9 +30,14 @@ export const DRIFT_COLUMNS = 4;
 /** Changes that are kept for queries that are behind; a query that is further behind is built anew. */
 const MOST_CHANGES = 4096;
 
-/** A standing query: its row, and the sequence of the record that set it. */
+/**
+ * A standing query: its row, its position, and the sequence of the record that set or moved it. A query that
+ * was moved alone has the same array as before.
+ */
 export interface StandingQuery {
   readonly row: Float32Array<ArrayBuffer>;
+  /** 0 where no rule looks at positions. */
+  readonly position: number;
   readonly version: number;
 }
 
@@ -39,8 +47,20 @@ interface KeyChange {
   readonly sequence: number;
   readonly rows: Float32Array;
   readonly exponents: Int16Array;
+  /** The positions, likewise. */
+  readonly positions: readonly [before: number, after: number];
   readonly had: boolean;
   readonly has: boolean;
+}
+
+/** The beginning of a change: the row that was. */
+type ChangeBegun = Pick<KeyChange, "rows" | "exponents"> & { readonly position: number };
+
+/** A key as it is stored. */
+export interface KeptKey {
+  readonly row: Float32Array<ArrayBuffer>;
+  /** 0 where no rule looks at positions. */
+  readonly position: number;
 }
 
 /** A heavy key. */
@@ -59,7 +79,12 @@ export class Partition {
   readonly #slots = new Map<string, number>();
   #ids: (string | null)[] = [];
   readonly #free: number[] = [];
+  /** Rows as they are multiplied: with rotary positions, keys are turned. */
   #rows: Float32Array<ArrayBuffer>;
+  /** Keys as they came; null where they are not turned. */
+  #given: Float32Array<ArrayBuffer> | null;
+  /** Empty where no rule looks at positions. */
+  #positions: Float64Array<ArrayBuffer>;
   #isLive = new Uint8Array(FIRST_SLOTS);
   #exponents: Int16Array<ArrayBuffer>;
   #scratch = new Float64Array(FIRST_SLOTS);
@@ -83,6 +108,8 @@ export class Partition {
     this.#scoring = scoring;
     this.#width = keyColumns(layout) + valueColumns(layout);
     this.#rows = new Float32Array(FIRST_SLOTS * this.#width);
+    this.#given = scoring.rule?.rotary ? new Float32Array(FIRST_SLOTS * keyColumns(layout)) : null;
+    this.#positions = new Float64Array(placesOf(scoring) ? FIRST_SLOTS : 0);
     this.#exponents = new Int16Array(FIRST_SLOTS * layout.kvHeads);
   }
 
@@ -109,20 +136,23 @@ export class Partition {
   /** Bytes of rows and sums. */
   get bytes(): number {
     let bytes = this.#rows.byteLength + this.#exponents.byteLength + 9 * this.#isLive.length;
+    bytes += (this.#given?.byteLength ?? 0) + this.#positions.byteLength;
     for (const { sums } of this.#sums.values()) bytes += sums.bytes;
     for (const { rows } of this.#changes) bytes += rows.byteLength;
     return bytes;
   }
 
-  /** Live ids with their rows, which are views; in no particular order. */
-  *rows(): Generator<readonly [string, Float32Array<ArrayBuffer>]> {
-    for (const [id, slot] of this.#slots) yield [id, this.#rowAt(slot)];
+  /** Live ids with their rows, which are views or copies, and positions; in no particular order. */
+  *rows(): Generator<readonly [string, KeptKey]> {
+    for (const [id, slot] of this.#slots) yield [id, this.#keptAt(slot)];
   }
 
-  /** A copy of a key's row [key | value]; null if it is not there. */
-  copyRow(id: string): Float32Array<ArrayBuffer> | null {
+  /** A copy of a key's row [key | value] with its position; null if it is not there. */
+  copyRow(id: string): KeptKey | null {
     const slot = this.#slots.get(id);
-    return slot === undefined ? null : this.#rowAt(slot).slice();
+    if (slot === undefined) return null;
+    const { row, position } = this.#keptAt(slot);
+    return { row: row.slice(), position };
   }
 
   /**
@@ -132,7 +162,7 @@ export class Partition {
    */
   apply({ sequence, body }: LogRecord): void {
     if (sequence <= this.ledger.sequence) return;
-    const batch = decodeBatch(body, "keys", this.#width);
+    const batch = decodeBatch(body, "keys", this.#width, placesOf(this.#scoring));
     const isNew = this.ledger.isNew(batch);
     this.#applying = sequence;
     if (isNew) this.#perform(batch);
@@ -140,8 +170,8 @@ export class Partition {
   }
 
   /** Sets a row without a record, for a snapshot. */
-  load(id: string, row: Float32Array): void {
-    this.#set(id, row);
+  load(id: string, row: Float32Array, position: number): void {
+    this.#set(id, row, position);
   }
 
   /** Bounds of the norms of rows that were there before, for a snapshot. */
@@ -157,20 +187,27 @@ export class Partition {
 
   /** Brings the sums of a standing query up to date. */
   update(id: string, query: StandingQuery): ExactSums {
+    const { rule } = this.#scoring;
     let held = this.#sums.get(id);
     // The version does not identify it: a host whose queries were wrong has had another query of the same version.
-    if (held?.query !== query) {
-      held = { sums: new ExactSums(this.#scoring, query.row), query };
+    const isMoved = held !== undefined && held.query !== query && held.query.row === query.row &&
+      rule !== undefined && isReachAlone(rule);
+    if (held === undefined || (held.query !== query && !isMoved)) {
+      held = { sums: new ExactSums(this.#scoring, query.row, query.position), query };
       this.#sums.set(id, held);
     }
     const { sums } = held, end = this.#dropped + this.#changes.length;
     if (sums.changes < this.#dropped) sums.lose();
     for (let at = Math.max(sums.changes, this.#dropped); at < end; at++) {
-      const { rows, exponents, had, has } = this.#changes[at - this.#dropped];
-      if (had) sums.change(-1, rows, 0, exponents, 0);
-      if (has) sums.change(1, rows, this.#width, exponents, this.#scoring.layout.kvHeads);
+      const { rows, exponents, positions: [before, after], had, has } = this.#changes[at - this.#dropped];
+      if (had) sums.change(-1, rows, 0, exponents, 0, before);
+      if (has) sums.change(1, rows, this.#width, exponents, this.#scoring.layout.kvHeads, after);
     }
     sums.changes = end;
+    if (isMoved) {
+      sums.move(query.position, this.#keys);
+      this.#sums.set(id, { sums, query });
+    }
     if (sums.isLost) sums.build(this.#keys, this.#scratch);
     return sums;
   }
@@ -199,10 +236,10 @@ export class Partition {
       target[at] = shift;
       target[at + 1] = state[from + 1];
       target[at + 2] = target[at + 3] = 0;
-      for (const { sequence, rows, had, has } of this.#changes) {
+      for (const { sequence, rows, positions, had, has } of this.#changes) {
         if (sequence <= since) continue;
-        const before = had ? weightOf(sums.scoreOf(head, rows, 0), shift) : 0;
-        const after = has ? weightOf(sums.scoreOf(head, rows, this.#width), shift) : 0;
+        const before = had ? weightOf(sums.scoreOf(head, rows, 0, positions[0]), shift) : 0;
+        const after = has ? weightOf(sums.scoreOf(head, rows, this.#width, positions[1]), shift) : 0;
         target[at + 2] += Math.abs(after - before);
         if (!had || !has) continue;
         let squares = 0;
@@ -216,8 +253,8 @@ export class Partition {
   }
 
   /** The state of a query that is kept nowhere. */
-  pass(row: Float32Array): ExactSums {
-    const sums = new ExactSums(this.#scoring, row);
+  pass(row: Float32Array, position = 0): ExactSums {
+    const sums = new ExactSums(this.#scoring, row, position);
     sums.build(this.#keys, this.#scratch);
     return sums;
   }
@@ -227,12 +264,14 @@ export class Partition {
     const { layout } = this.#scoring, columns = stateColumns(layout), state = new Float64Array(columns);
     sums.write(state, 0);
     const at = head * (layout.valueDim + 3), shift = state[at], mass = state[at + 1];
-    const weights = this.#scratch, live = new Uint32Array(this.#slots.size);
+    const weights = this.#scratch, all = new Uint32Array(this.#slots.size);
     let n = 0;
     for (const slot of this.#slots.values()) {
-      live[n++] = slot;
-      weights[slot] = sums.scoreOf(head, this.#rows, slot * this.#width);
+      weights[slot] = sums.scoreOf(head, this.#rows, slot * this.#width, this.#positions[slot]);
+      // Keys that the query may not attend to are not among the heaviest, however few there are.
+      if (weights[slot] > -Infinity) all[n++] = slot;
     }
+    const live = all.subarray(0, n);
     // Keys of equal weight may be cut off by slot, so all that weigh as much as the last one are ordered by
     // id.
     const found = heaviestOf(live, weights, count), least = weights[found[found.length - 1]];
@@ -252,6 +291,7 @@ export class Partition {
       rows: this.#rows,
       isLive: this.#isLive,
       exponents: this.#exponents,
+      positions: this.#positions,
     };
   }
 
@@ -263,16 +303,36 @@ export class Partition {
     return this.#rows.subarray(slot * this.#width, (slot + 1) * this.#width);
   }
 
+  #keptAt(slot: number): KeptKey {
+    const row = this.#rowAt(slot), given = this.#given, position = this.#positionAt(slot);
+    if (given === null) return { row, position };
+    const columns = keyColumns(this.#scoring.layout), kept = row.slice();
+    kept.set(given.subarray(slot * columns, (slot + 1) * columns));
+    return { row: kept, position };
+  }
+
+  #positionAt(slot: number): number {
+    return this.#positions.length === 0 ? 0 : this.#positions[slot];
+  }
+
   #perform({ edits }: Batch): void {
-    for (const { id, row } of edits) {
+    for (const { id, row, position } of edits) {
       if (!this.#belongs(id)) continue;
-      if (row === null) this.#delete(id);
-      else this.#set(id, row);
+      if (row !== null) this.#set(id, row, position ?? 0);
+      else if (position === undefined) this.#delete(id);
+      else this.#move(id, position);
     }
   }
 
-  #set(id: string, row: Float32Array): void {
+  /** Moves a key whose row stays; nothing happens if it is not there. */
+  #move(id: string, position: number): void {
+    const kept = this.copyRow(id);
+    if (kept !== null) this.#set(id, kept.row, position);
+  }
+
+  #set(id: string, given: Float32Array, position: number): void {
     const { layout } = this.#scoring, { kvHeads, valueDim } = layout;
+    const row = turnedRow(this.#scoring, given, kvHeads, position);
     let slot = this.#slots.get(id);
     const had = slot !== undefined;
     const change = this.#beginChange(slot);
@@ -283,6 +343,8 @@ export class Partition {
       this.#isLive[slot] = 1;
     }
     this.#rows.set(row, slot * this.#width);
+    this.#given?.set(given.subarray(0, keyColumns(layout)), slot * keyColumns(layout));
+    if (this.#positions.length > 0) this.#positions[slot] = position;
     const values = slot * this.#width + keyColumns(layout);
     for (let head = 0; head < kvHeads; head++) {
       this.#exponents[slot * kvHeads + head] = valueExponent(
@@ -309,7 +371,7 @@ export class Partition {
   }
 
   /** Copies the row that is about to change; null while no sums are held. */
-  #beginChange(slot: number | undefined): Pick<KeyChange, "rows" | "exponents"> | null {
+  #beginChange(slot: number | undefined): ChangeBegun | null {
     if (this.#sums.size === 0) {
       this.#dropChanges();
       this.#dropped++;
@@ -322,16 +384,17 @@ export class Partition {
       rows.set(this.#rowAt(slot));
       exponents.set(this.#exponents.subarray(slot * kvHeads, (slot + 1) * kvHeads));
     }
-    return { rows, exponents };
+    return { rows, exponents, position: slot === undefined ? 0 : this.#positionAt(slot) };
   }
 
-  #endChange({ rows, exponents }: Pick<KeyChange, "rows" | "exponents">, slot: number | null, had: boolean) {
+  #endChange({ rows, exponents, position }: ChangeBegun, slot: number | null, had: boolean) {
     const { kvHeads } = this.#scoring.layout;
     if (slot !== null) {
       rows.set(this.#rowAt(slot), this.#width);
       exponents.set(this.#exponents.subarray(slot * kvHeads, (slot + 1) * kvHeads), kvHeads);
     }
-    this.#changes.push({ sequence: this.#applying, rows, exponents, had, has: slot !== null });
+    const positions = [position, slot === null ? 0 : this.#positionAt(slot)] as const;
+    this.#changes.push({ sequence: this.#applying, rows, exponents, positions, had, has: slot !== null });
     if (this.#changes.length > MOST_CHANGES) this.#dropChanges();
   }
 
@@ -356,6 +419,16 @@ export class Partition {
     const isLive = new Uint8Array(slots);
     this.#scratch = new Float64Array(slots);
     rows.set(this.#rows);
+    if (this.#given !== null) {
+      const given = new Float32Array(slots * keyColumns(this.#scoring.layout));
+      given.set(this.#given);
+      this.#given = given;
+    }
+    if (this.#positions.length > 0) {
+      const positions = new Float64Array(slots);
+      positions.set(this.#positions);
+      this.#positions = positions;
+    }
     exponents.set(this.#exponents);
     isLive.set(this.#isLive);
     [this.#rows, this.#exponents, this.#isLive] = [rows, exponents, isLive];

@@ -2,6 +2,7 @@
  * The standing queries of a cluster by id, as its subject "query" orders them. Every host has all of them.
  */
 
+import type { ScoreRule } from "../numerics/score_rule.ts";
 import { decodeBatch, hashOf } from "./batch.ts";
 import { Ledger } from "./ledger.ts";
 import type { LogRecord } from "./log.ts";
@@ -11,11 +12,16 @@ import type { StandingQuery } from "./partition.ts";
 export class QueryTable {
   readonly ledger = new Ledger();
   readonly #width: number;
+  readonly #rule: ScoreRule | null;
   readonly #queries = new Map<string, StandingQuery>();
 
-  /** @param width H·d. */
-  constructor(width: number) {
+  /**
+   * @param width H·d.
+   * @param rule The rule by which queries have positions; null where they have none.
+   */
+  constructor(width: number, rule: ScoreRule | null = null) {
     this.#width = width;
+    this.#rule = rule;
   }
 
   /** How many there are. */
@@ -46,11 +52,15 @@ export class QueryTable {
    */
   apply({ sequence, body }: LogRecord): string[] {
     if (sequence <= this.ledger.sequence) return [];
-    const batch = decodeBatch(body, "queries", this.#width), gone: string[] = [];
+    const batch = decodeBatch(body, "queries", this.#width, this.#rule), gone: string[] = [];
     const isNew = this.ledger.isNew(batch);
-    for (const { id, row } of isNew ? batch.edits : []) {
-      if (row !== null) this.#queries.set(id, { row: row.slice(), version: sequence });
-      else if (this.#queries.delete(id)) gone.push(id);
+    for (const { id, row, position } of isNew ? batch.edits : []) {
+      if (row !== null) {
+        this.#queries.set(id, { row: row.slice(), position: position ?? 0, version: sequence });
+      } else if (position !== undefined) {
+        const moved = this.#queries.get(id);
+        if (moved) this.#queries.set(id, { row: moved.row, position, version: sequence });
+      } else if (this.#queries.delete(id)) gone.push(id);
     }
     this.ledger.note(sequence, body, isNew ? batch : null, hashOf(body));
     return gone;

@@ -44,12 +44,20 @@ export function ofStanding(ids: readonly string[]): StatesQuestion {
   };
 }
 
-/** The question about passing queries, rows of `columns` numbers. */
-export function ofPassing(rows: Float32Array, columns: number): StatesQuestion {
+/** The question about passing queries, rows of `columns` numbers, with their positions where rows have some. */
+export function ofPassing(
+  rows: Float32Array,
+  columns: number,
+  positions: Float64Array | null,
+): StatesQuestion {
   return {
     count: rows.length / columns,
-    ask: (from, to) => ({ kind: "attend", rows: rows.subarray(from * columns, to * columns) }),
-    requestBytes: () => 4 * columns,
+    ask: (from, to) => ({
+      kind: "attend",
+      rows: rows.subarray(from * columns, to * columns),
+      ...(positions ? { positions: positions.subarray(from, to) } : {}),
+    }),
+    requestBytes: () => 4 * columns + 8,
     ids: [],
   };
 }

@@ -35,6 +35,8 @@ export interface WriterParts {
   readonly kind: BatchKind;
   /** The partition, for messages; null for queries. */
   readonly partition: number | null;
+  /** Whether rows have positions; false unless given. */
+  readonly isPlaced?: boolean;
   /** The newest sequence of the subject that hosts have told of. */
   readonly known: () => number;
 }
@@ -173,8 +175,8 @@ export class SubjectWriter {
    * broken.
    */
   async #append(batch: Batch): Promise<number | null> {
-    const { session, clock, subject, client } = this.#parts, { signal } = this.#end;
-    const body = encodeBatch(batch), id = `${client}.${batch.number}`;
+    const { session, clock, subject, client, isPlaced } = this.#parts, { signal } = this.#end;
+    const body = encodeBatch(batch, isPlaced), id = `${client}.${batch.number}`;
     let isFirst = true;
     for (let wait = FIRST_RETRY_MS; !signal.aborted; wait = Math.min(2 * wait, LONGEST_RETRY_MS)) {
       try {
