@@ -131,7 +131,8 @@ export class ClusterMemory {
    * @returns The token with which a read includes them.
    * @throws {InputError} When an edit is malformed; nothing was sent.
    * @throws {ClusterError} "unsent" when the time was over before any of them was sent: none is kept.
-   * "full" when the log has no room for them: none is kept. "unknown" when the log did not acknowledge all of
+   * "full" when the log has no room for them, "refused" when the connection may not write there: none is kept.
+   * "unknown" when the log did not acknowledge all of
    * them in time, or had room for some alone: some or all may be kept, also later.
    * Setting the same keys again is right in any case.
    */
