@@ -181,7 +181,12 @@ async function answerQuestion(
       return encodeHeavy({ version: 0, sequence, shift: 0, mass: 0, before: 0, behind: 0, keys: [] });
     }
     return encodeHeavy(heavyLists.part(partition, question, () => {
-      const heavy = state.heaviest(state.update(question.id, query), question.head, question.count);
+      const heavy = state.heaviest(
+        question.id,
+        state.update(question.id, query),
+        question.head,
+        question.count,
+      );
       return { version: query.version, sequence, ...heavy };
     }));
   }

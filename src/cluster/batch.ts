@@ -13,6 +13,8 @@
  *               u32 2  text id              the row is deleted; nothing happens if there is none
  *               u32 3  text id  f64  floats the same as 1, at a position; of version 2, which has no 1
  *               u32 4  text id  f64         the row is moved to a position; nothing happens if there is none
+ *               u32 5  text id  u32 count, texts  f64   a bias of the key with queries, of all where count is 0;
+ *                                           of all keys where the id is empty; in a cluster that has masks
  *
  * All little-endian; `floats` and `text` as in `durable/byte_buffer.ts`. Rows are set whole, so that doing a
  * batch twice is the only thing that has to be prevented.
@@ -25,8 +27,9 @@ import { ByteReader, ByteWriter } from "../durable/byte_buffer.ts";
 import type { ScoreRule } from "../numerics/score_rule.ts";
 import { checkPlace } from "../write/places.ts";
 import { Damage } from "./cluster_error.ts";
+import { isBias, type MaskEdit } from "./pair_masks.ts";
 
-const PLAIN_VERSION = 1, PLACED_VERSION = 2, SET = 1, DELETE = 2, PLACE = 3, MOVE = 4;
+const PLAIN_VERSION = 1, PLACED_VERSION = 2, SET = 1, DELETE = 2, PLACE = 3, MOVE = 4, MASK = 5;
 /** Bytes of a hash: SHA-256, cut off. */
 export const HASH_BYTES = 16;
 /** The hash before the first batch, and the chain before the first record. */
@@ -41,7 +44,20 @@ export interface RowEdit {
   readonly row: Float32Array<ArrayBuffer> | null;
   /** There where rows have positions, but for a deletion. */
   readonly position?: number;
+  /** What is said of the pairs of the key, or of all keys where `id` is ""; the row stays as it is. */
+  readonly mask?: MaskEdit;
 }
+
+/** The forms of edits that a cluster has beside those of all. */
+export interface BatchForms {
+  /** The rule by which rows have positions; null where they have none. */
+  readonly places: ScoreRule | null;
+  /** Whether pairs have masks. */
+  readonly isMasked: boolean;
+}
+
+/** The forms of a cluster without rules. */
+export const PLAIN_FORMS: BatchForms = { places: null, isMasked: false };
 
 /** A batch. */
 export interface Batch {
@@ -54,8 +70,9 @@ export interface Batch {
 }
 
 /** Bytes of an edit in a batch, at most. */
-export function editBytes({ id, row }: RowEdit): number {
-  return 24 + 3 * id.length + (row === null ? 0 : row.byteLength);
+export function editBytes({ id, row, mask }: RowEdit): number {
+  const masked = mask?.queries.reduce((bytes, query) => bytes + 8 + 3 * query.length, 16) ?? 0;
+  return 24 + 3 * id.length + (row === null ? 0 : row.byteLength) + masked;
 }
 
 /** Writes a batch of a cluster whose rows have positions, or have none. */
@@ -69,7 +86,15 @@ export function encodeBatch(batch: Batch, isPlaced = false): Uint8Array<ArrayBuf
   out.raw(batch.previous);
   out.text(batch.client);
   out.u32(batch.edits.length);
-  for (const { id, row, position } of batch.edits) {
+  for (const { id, row, position, mask } of batch.edits) {
+    if (mask) {
+      out.u32(MASK);
+      out.text(id);
+      out.u32(mask.queries.length);
+      for (const query of mask.queries) out.text(query);
+      out.f64(mask.bias);
+      continue;
+    }
     out.u32(codeOf(row !== null, isPlaced && position !== undefined));
     out.text(id);
     if (isPlaced && position !== undefined) out.f64(position);
@@ -86,7 +111,7 @@ function codeOf(hasRow: boolean, hasPosition: boolean): number {
 }
 
 /**
- * Reads a batch whose rows have `width` numbers, and positions by a rule, if there is one.
+ * Reads a batch whose rows have `width` numbers, and edits of the forms that the cluster has.
  *
  * @throws {Damage} When the bytes are none.
  */
@@ -94,20 +119,22 @@ export function decodeBatch(
   bytes: Uint8Array<ArrayBuffer>,
   kind: BatchKind,
   width: number,
-  rule: ScoreRule | null = null,
+  forms: BatchForms = PLAIN_FORMS,
 ): Batch {
   try {
     const reader = new ByteReader(bytes);
     const crc = reader.u32(), found = crc32(bytes.subarray(4));
     if (crc !== found) throw new Damage(`record has the CRC ${found}, expected ${crc}`);
-    const version = reader.u32(), expected = rule ? PLACED_VERSION : PLAIN_VERSION;
+    const version = reader.u32(), expected = forms.places ? PLACED_VERSION : PLAIN_VERSION;
     if (version !== expected) throw new Damage(`record has version ${version}, expected ${expected}`);
     const code = reader.u32();
     if (code !== (kind === "keys" ? 1 : 2)) throw new Damage(`record is of kind ${code}, expected ${kind}`);
     const number = reader.f64(), known = reader.f64(), previous = reader.raw(HASH_BYTES);
     const client = reader.text(), count = reader.u32();
     const edits: RowEdit[] = [];
-    for (let at = 0; at < count; at++) edits.push(readEdit(reader, width, rule));
+    for (let at = 0; at < count; at++) {
+      edits.push(readEdit(reader, width, kind === "keys" ? forms : { ...forms, isMasked: false }));
+    }
     if (!reader.isDone) throw new Damage("record is longer than its edits");
     return { kind, client, number, known, previous, edits };
   } catch (error) {
@@ -115,8 +142,9 @@ export function decodeBatch(
   }
 }
 
-function readEdit(reader: ByteReader, width: number, rule: ScoreRule | null): RowEdit {
+function readEdit(reader: ByteReader, width: number, { places: rule, isMasked }: BatchForms): RowEdit {
   const code = reader.u32(), id = reader.text();
+  if (code === MASK && isMasked) return { id, row: null, mask: readMask(reader, id) };
   if (code === DELETE) return { id, row: null };
   if (code !== (rule ? PLACE : SET) && !(rule && code === MOVE)) {
     throw new Damage(`edit is of kind ${code}, expected ${rule ? "2, 3 or 4" : "1 or 2"}`);
@@ -126,6 +154,15 @@ function readEdit(reader: ByteReader, width: number, rule: ScoreRule | null): Ro
   const row = reader.floats();
   if (row.length !== width) throw new Damage(`row has ${row.length} numbers, expected ${width}`);
   return { id, row, ...placed };
+}
+
+function readMask(reader: ByteReader, id: string): MaskEdit {
+  const queries: string[] = [];
+  for (let left = reader.u32(); left > 0; left--) queries.push(reader.text());
+  const bias = reader.f64();
+  if (!isBias(bias)) throw new Damage(`mask has the bias ${bias}, expected a number of float32 range`);
+  if (id === "" && queries.length === 0) throw new Damage("mask is of no key and no query");
+  return { queries, bias };
 }
 
 /** A position that came from elsewhere; it suits the rule, or is damage. */

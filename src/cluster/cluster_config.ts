@@ -45,12 +45,20 @@ export interface ClusterShape extends RuleOptions {
   readonly scale?: number;
   /** c in c·tanh(s/c), which caps scores; 0, the default, is none. */
   readonly softcap?: number;
+  /**
+   * Whether pairs of standing queries and keys have a mask, which the edit "setMask" changes; false unless given.
+   * Every pair may attend until something else is said of it.
+   */
+  readonly editableMask?: boolean;
   /** Hosts that hold each partition, 1 to 8, as far as there are as many; 1 unless given. */
   readonly replicas?: number;
 }
 
 /** The shape of a cluster that is there: with all that was left out, and its rules in their shortest form. */
-export type MadeShape = RuleOptions & Required<Omit<ClusterShape, keyof RuleOptions>>;
+export type MadeShape =
+  & RuleOptions
+  & Pick<ClusterShape, "editableMask">
+  & Required<Omit<ClusterShape, keyof RuleOptions | "editableMask">>;
 
 /** A checked shape, and the name that the cluster got when it was made. */
 export interface ClusterConfig {
@@ -69,6 +77,7 @@ const FIELDS: readonly (keyof ClusterShape)[] = [
   "scale",
   "softcap",
   "replicas",
+  "editableMask",
   ...RULE_OPTIONS,
 ];
 /** The key of the value. */
@@ -155,7 +164,10 @@ function toRuledConfig(
       `${MOST_STATE} at most (heads × (valueDim + 3))`,
     );
   }
-  const { scale = 1 / Math.sqrt(headDim), softcap = 0 } = given;
+  const { scale = 1 / Math.sqrt(headDim), softcap = 0, editableMask = false } = given;
+  if (typeof editableMask !== "boolean") {
+    throw new InputError(operation, `create.editableMask is ${describe(editableMask)}`, "a boolean");
+  }
   if (typeof scale !== "number" || !(Math.abs(scale) <= LARGEST_SCALE)) {
     throw new InputError(operation, `create.scale is ${describe(scale)}`, "a finite number of float32 range");
   }
@@ -168,7 +180,18 @@ function toRuledConfig(
   }
   const rule = ruleOf(given, layout, { scale, softcap });
   const isPlain = rule === null || writeScoreRule(rule) === null;
-  return { cluster, partitions, replicas, scoring: { layout, scale, softcap, ...(isPlain ? {} : { rule }) } };
+  return {
+    cluster,
+    partitions,
+    replicas,
+    scoring: {
+      layout,
+      scale,
+      softcap,
+      ...(isPlain ? {} : { rule }),
+      ...(editableMask ? { isMasked: true } : {}),
+    },
+  };
 }
 
 function orElse(value: unknown, otherwise: number): unknown {
@@ -211,12 +234,24 @@ export async function readConfig(operation: string, session: LogSession): Promis
   const damaged = (detail: string, cause?: unknown) =>
     new ClusterError(operation, "damaged", `config of the log is not whole: ${detail}`, [], { cause });
   if (typeof cluster !== "string" || cluster === "") throw damaged("it has no name of the cluster");
-  const shape = { dim: headDim, valueDim, partitions, heads, kvHeads, scale, softcap, replicas };
+  const editableMask = json.masks ?? false;
+  const shape = {
+    dim: headDim,
+    valueDim,
+    partitions,
+    heads,
+    kvHeads,
+    scale,
+    softcap,
+    replicas,
+    editableMask,
+  };
   const absent = Object.entries(shape).find(([, value]) => value === undefined);
   if (absent) throw damaged(`it has no ${absent[0]}`);
   try {
     return toRuledConfig(operation, shape as unknown as ClusterShape, cluster, (_, layout, scaling) => {
-      return version === PLAIN_VERSION ? null : readScoreRule(operation, json.rule, layout, scaling);
+      if (version === PLAIN_VERSION || (json.rule === undefined && editableMask === true)) return null;
+      return readScoreRule(operation, json.rule, layout, scaling);
     });
   } catch (cause) {
     const isBad = cause instanceof InputError || cause instanceof FormatError;
@@ -225,29 +260,34 @@ export async function readConfig(operation: string, session: LogSession): Promis
 }
 
 function encodeConfig({ cluster, partitions, replicas, scoring }: ClusterConfig): Uint8Array<ArrayBuffer> {
-  const { layout, scale, softcap, rule } = scoring;
-  const version = rule === undefined ? PLAIN_VERSION : RULED_VERSION;
-  const ruled = rule === undefined ? {} : { rule: writeScoreRule(rule) };
+  const { layout, scale, softcap, rule, isMasked } = scoring;
+  const version = rule === undefined && !isMasked ? PLAIN_VERSION : RULED_VERSION;
+  const ruled = {
+    ...(rule === undefined ? {} : { rule: writeScoreRule(rule) }),
+    ...(isMasked ? { masks: true } : {}),
+  };
   return writeJson({ version, cluster, partitions, replicas, ...layout, scale, softcap, ...ruled });
 }
 
 /** The shape of a cluster, with all that was left out when it was made. */
 export function shapeOf(
-  { partitions, replicas, scoring: { layout, scale, softcap, rule } }: ClusterConfig,
+  { partitions, replicas, scoring: { layout, scale, softcap, rule, isMasked } }: ClusterConfig,
 ): MadeShape {
   const { headDim, valueDim, heads, kvHeads } = layout;
   return {
     ...{ dim: headDim, valueDim, partitions, heads, kvHeads, scale, softcap, replicas },
     ...(rule === undefined ? {} : ruleOptionsOf(rule)),
+    ...(isMasked ? { editableMask: true } : {}),
   };
 }
 
 /** The shape as text, the same for the same shape. */
 export function shapeText(config: ClusterConfig): string {
-  const { partitions, replicas, scoring: { layout, scale, softcap, rule } } = config;
+  const { partitions, replicas, scoring: { layout, scale, softcap, rule, isMasked } } = config;
   const { headDim: dim, valueDim, heads, kvHeads } = layout;
   const shape = { dim, valueDim, partitions, heads, kvHeads, scale, softcap, replicas };
-  return JSON.stringify({ ...shape, ...(rule === undefined ? {} : { rules: writeScoreRule(rule) }) });
+  const rules = rule === undefined ? {} : { rules: writeScoreRule(rule) };
+  return JSON.stringify({ ...shape, ...rules, ...(isMasked ? { editableMask: true } : {}) });
 }
 
 /** The partition of a key: a hash of its id (FNV-1a with the last mixing of MurmurHash3) modulo P. */

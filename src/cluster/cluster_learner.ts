@@ -178,12 +178,12 @@ export class ClusterLearner {
     weight: number,
   ): Promise<ClusterStep> {
     const { id, against, scores: example } = question, { memory } = this;
-    const scoring = this.#scoring, { layout } = scoring, hasSinks = scoring.rule?.sinks !== undefined;
+    const scoring = this.#scoring, { layout } = scoring, needsSums = scoring.isMasked || scoring.rule?.sinks;
     const [{ output, valueOf, rows: scored }, [query], [position], logSumExp, heavy] = await Promise.all([
       this.#ask(operation, question),
       memory.getQueries([id]),
       this.#isPlaced ? memory.getQueryPositions([id]) : [0],
-      hasSinks ? memory.logSumExp([id]) : [],
+      needsSums ? memory.logSumExp([id]) : [],
       Promise.all(
         Array.from({ length: layout.heads }, (_, head) => memory.topKeys(id, this.#top, { head })),
       ),

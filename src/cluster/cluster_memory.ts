@@ -14,14 +14,7 @@ import type { RowEdit } from "./batch.ts";
 import { Changes } from "./changes.ts";
 import type { ClusterSeams } from "./clock.ts";
 import type { ClusterKey, ClusterOutput, StoredKey } from "./cluster_answers.ts";
-import {
-  type ClusterConfig,
-  keySubject,
-  type MadeShape,
-  partitionOf,
-  QUERY_SUBJECT,
-  shapeOf,
-} from "./cluster_config.ts";
+import { type ClusterConfig, keySubject, type MadeShape, QUERY_SUBJECT, shapeOf } from "./cluster_config.ts";
 import { ClusterReader } from "./cluster_reader.ts";
 import { placesOf } from "./exact_sums.ts";
 import { type ClusterStatus, metricsText, partitionStatuses } from "./cluster_status.ts";
@@ -31,6 +24,7 @@ import { Members } from "./members.ts";
 import {
   type ClusterEdit,
   type EditOptions,
+  groupsOf,
   type PassingOptions,
   type PeekOptions,
   type QueryOptions,
@@ -127,7 +121,8 @@ export class ClusterMemory {
    * message for each partition and 480 KiB.
    *
    * @param edits `{ kind: "set", id, key, value }` and `{ kind: "delete", id }`; where a rule looks at
-   * positions, `{ kind: "set", id, key, value, position }` and `{ kind: "setPosition", id, position }`, too.
+   * positions, `{ kind: "set", id, key, value, position }` and `{ kind: "setPosition", id, position }`, too;
+   * with `editableMask`, `{ kind: "setMask", entry, keys, queries }`.
    * @returns The token with which a read includes them.
    * @throws {InputError} When an edit is malformed; nothing was sent.
    * @throws {ClusterError} "unsent" when the time was over before any of them was sent: none is kept.
@@ -142,12 +137,7 @@ export class ClusterMemory {
       checked: toEdits(operation, edits, config.scoring),
       wait: toTimeout(operation, takeOptions(operation, options, ["timeoutMs"]).timeoutMs, timeoutMs),
     }));
-    const groups = new Map<number, RowEdit[]>();
-    for (const edit of checked) {
-      const partition = partitionOf(edit.id, config.partitions), group = groups.get(partition);
-      if (group) group.push(edit);
-      else groups.set(partition, [edit]);
-    }
+    const groups = groupsOf(checked, config.partitions);
     const written = await this.#line.write(
       operation,
       wait,

@@ -24,6 +24,7 @@ import { type HeadLayout, keyColumns, keyHeadOf } from "../numerics/head_layout.
 import { exponentOf, shiftedExp } from "../numerics/power_shift.ts";
 import { Turner } from "../numerics/rotary.ts";
 import { isInReach, looksAtPositions, score, type ScoreRule } from "../numerics/score_rule.ts";
+import type { BatchForms } from "./batch.ts";
 import { pairScore, type PlacedHead } from "./pair_score.ts";
 
 /** Powers of two in a bin. */
@@ -42,11 +43,18 @@ export interface Scoring {
   readonly softcap: number;
   /** The rules beside these two, which it has, too; not there where there are none. */
   readonly rule?: ScoreRule;
+  /** Whether pairs have masks; they have none unless given. */
+  readonly isMasked?: boolean;
 }
 
 /** The rule by which rows have positions; null where they have none. */
 export function placesOf({ rule }: Scoring): ScoreRule | null {
   return rule !== undefined && looksAtPositions(rule) ? rule : null;
+}
+
+/** The forms of edits that a cluster has. */
+export function formsOf(scoring: Scoring): BatchForms {
+  return { places: placesOf(scoring), isMasked: scoring.isMasked ?? false };
 }
 
 /** Keys with their values: slot j has the row [key | value] from `j · width` on. */
@@ -62,6 +70,8 @@ export interface SummedKeys {
   readonly exponents: Int16Array;
   /** For each slot the position of its key; empty where no rule looks at positions. */
   readonly positions: Float64Array;
+  /** For each slot the bias of its key with the query by a mask; null without any. */
+  readonly biases: Float64Array | null;
 }
 
 /** The exponent that stands for a value of zeros. */
@@ -90,7 +100,7 @@ const NONE = -Infinity;
 export class ExactSums {
   readonly #scoring: Scoring;
   readonly #query: Float64Array;
-  /** null where no rule looks at positions. */
+  /** null where the score of a pair is one of its rows alone. */
   readonly #rule: ScoreRule | null;
   /** The heads as they lie; empty without such a rule. */
   readonly #heads: (PlacedHead & { position: number })[] = [];
@@ -110,7 +120,7 @@ export class ExactSums {
   constructor(scoring: Scoring, query: Float32Array, position = 0) {
     const { heads, headDim, valueDim } = scoring.layout;
     this.#scoring = scoring;
-    this.#rule = placesOf(scoring);
+    this.#rule = placesOf(scoring) ?? (scoring.isMasked ? scoring.rule ?? boundless(scoring) : null);
     this.#query = Float64Array.from(turnedRow(scoring, query, heads, position));
     for (let head = 0; this.#rule !== null && head < heads; head++) {
       const own = this.#query.subarray(head * headDim, (head + 1) * headDim);
@@ -155,12 +165,13 @@ export class ExactSums {
     exponents: Int16Array,
     exponentsAt: number,
     position = 0,
+    bias = 0,
   ): void {
     const { layout } = this.#scoring, { heads, valueDim } = layout;
     const values = start + keyColumns(layout);
     for (let head = 0; head < heads; head++) {
       if (this.#isLost[head] === 1) continue;
-      const keyHead = keyHeadOf(layout, head), s = this.scoreOf(head, rows, start, position);
+      const keyHead = keyHeadOf(layout, head), s = this.scoreOf(head, rows, start, position, bias);
       if (s === -Infinity) continue;
       const exponent = exponents[exponentsAt + keyHead];
       if (this.#count(head, s, exponent, sign)) {
@@ -192,7 +203,7 @@ export class ExactSums {
    * Moves the query, whose pairs keep their scores: keys that come into its reach are added, those that leave it
    * are taken out. O(n) comparisons of positions, and what a change costs for each of these keys.
    */
-  move(position: number, { size, width, rows, isLive, exponents, positions }: SummedKeys): void {
+  move(position: number, { size, width, rows, isLive, exponents, positions, biases }: SummedKeys): void {
     const rule = this.#rule, from = this.#heads[0]?.position ?? 0, { kvHeads } = this.#scoring.layout;
     if (rule === null) return;
     // Keys come before others leave, so that a head row does not seem empty in between.
@@ -202,7 +213,7 @@ export class ExactSums {
         if (isLive[slot] === 0) continue;
         const was = isInReach(rule, from, positions[slot]), is = isInReach(rule, position, positions[slot]);
         if (was === is || is !== (sign === 1)) continue;
-        this.change(sign, rows, slot * width, exponents, slot * kvHeads, positions[slot]);
+        this.change(sign, rows, slot * width, exponents, slot * kvHeads, positions[slot], biases?.[slot]);
       }
     }
     this.#place(position);
@@ -213,22 +224,23 @@ export class ExactSums {
   }
 
   /**
-   * The score of a head with the key at `start` of `rows`, which lies at `position`; −∞ where the pair is
-   * forbidden.
+   * The score of a head with the key at `start` of `rows`, which lies at `position` and has a bias by a mask; −∞
+   * where the pair is forbidden.
    */
-  scoreOf(head: number, rows: Float32Array, start: number, position = 0): number {
+  scoreOf(head: number, rows: Float32Array, start: number, position = 0, bias = 0): number {
     const { layout, scale, softcap } = this.#scoring, { heads, headDim } = layout;
     const at = start + keyHeadOf(layout, head) * headDim;
-    if (this.#rule !== null) return pairScore(this.#rule, this.#heads[head], rows, at, position);
+    if (this.#rule !== null) return pairScore(this.#rule, this.#heads[head], rows, at, position, bias);
     const query = heads === 1 ? this.#query : this.#query.subarray(head * headDim, (head + 1) * headDim);
     return score(query, rows, at, headDim, scale, softcap);
   }
 
   #buildHead(head: number, keys: SummedKeys, scores: Float64Array): void {
     const { layout, scale, softcap } = this.#scoring, { headDim, valueDim, kvHeads } = layout;
-    const keyHead = keyHeadOf(layout, head), { size, width, rows, isLive, exponents, positions } = keys;
+    const keyHead = keyHeadOf(layout, head),
+      { size, width, rows, isLive, exponents, positions, biases } = keys;
     const query = this.#query.subarray(head * headDim, (head + 1) * headDim);
-    const rule = this.#rule, placed = this.#heads[head];
+    const rule = this.#rule, placed = this.#heads[head], hasPlaces = positions.length > 0;
     const from = head * (valueDim + 1);
     this.#high.fill(0, from, from + valueDim + 1);
     this.#low.fill(0, from, from + valueDim + 1);
@@ -236,9 +248,14 @@ export class ExactSums {
     for (let slot = 0; slot < size; slot++) {
       if (isLive[slot] === 0) continue;
       const start = slot * width + keyHead * headDim;
-      const s = rule === null
-        ? score(query, rows, start, headDim, scale, softcap)
-        : pairScore(rule, placed, rows, start, positions[slot]);
+      const s = rule === null ? score(query, rows, start, headDim, scale, softcap) : pairScore(
+        rule,
+        placed,
+        rows,
+        start,
+        hasPlaces ? positions[slot] : 0,
+        biases === null ? 0 : biases[slot],
+      );
       scores[slot] = s;
       if (s === -Infinity) continue;
       const power = exponentOf(s), bin = Math.floor(power / BIN);
@@ -302,6 +319,11 @@ export function turnedRow(
   const turned = row.slice();
   new Turner(rule.rotary, layout).turn(turned, 0, heads, position);
   return turned;
+}
+
+/** The rule of a cluster that has masks and no other rule. */
+function boundless({ scale, softcap }: Scoring): ScoreRule {
+  return { scale, softcap, before: Infinity, after: Infinity };
 }
 
 /** The shift of weights whose largest is in a bin: all are below 2^shift, up to rounding. */

@@ -29,7 +29,7 @@ export interface LearnedQuery {
   readonly heavy: readonly (readonly ClusterKey[])[];
   /** The rows of these keys; a key that is gone has none. */
   readonly rows: ReadonlyMap<string, StoredKey>;
-  /** For each head its log-sum-exp; they are looked at where heads have sinks. */
+  /** For each head its log-sum-exp; they are looked at where heads have sinks, or pairs masks. */
   readonly logSumExp: ArrayLike<number>;
 }
 
@@ -52,7 +52,7 @@ export function learnerGradients(
   { query: given, position, output, heavy, rows, logSumExp }: LearnedQuery,
   byOutput: Float64Array,
 ): LearnerGradients {
-  const { layout, scale, softcap, rule } = scoring, { heads, kvHeads, headDim, valueDim } = layout;
+  const { layout, scale, softcap, rule, isMasked } = scoring, { heads, kvHeads, headDim, valueDim } = layout;
   const query = rule?.rotary === undefined
     ? given
     : turnedRow(scoring, Float32Array.from(given), heads, position);
@@ -85,9 +85,15 @@ export function learnerGradients(
         own.value[ofValue + c] += weight * g;
       }
       for (let c = 0; c < headDim; c++) product += query[ofQuery + c] * key[ofKey + c];
-      const inner = rule?.biasFirst ? pairBias(rule, head, position, row.position ?? 0) : 0;
+      // Under a mask the score is known by its weight alone.
+      const capped = isMasked && rule?.biasFirst ? Math.log(weight) + logSumExp[head] : null;
+      const inner = rule?.biasFirst && capped === null
+        ? pairBias(rule, head, position, row.position ?? 0)
+        : 0;
       // A key that has moved out of reach since it was weighed does not learn.
-      const slope = softcap > 0 && inner > -Infinity
+      const slope = capped !== null
+        ? 1 - Math.min(1, (capped / softcap) ** 2)
+        : softcap > 0 && inner > -Infinity
         ? 1 - Math.tanh((scale * product + inner) / softcap) ** 2
         : Number(inner > -Infinity);
       const factor = scale * slope * weight * byWeight;

@@ -8,10 +8,18 @@ import { isCount, takeList } from "../base/lists.ts";
 import { toRow, type VectorInput } from "../base/matrix.ts";
 import { takeOptions, takeWord } from "../base/names.ts";
 import { keyColumns, valueColumns } from "../numerics/head_layout.ts";
+import { ENTRY } from "../write/mask_input.ts";
 import { checkPlace } from "../write/places.ts";
 import type { RowEdit } from "./batch.ts";
-import { type ClusterConfig, type ClusterShape, refuseStorage, rowColumns } from "./cluster_config.ts";
+import {
+  type ClusterConfig,
+  type ClusterShape,
+  partitionOf,
+  refuseStorage,
+  rowColumns,
+} from "./cluster_config.ts";
 import { placesOf, type Scoring } from "./exact_sums.ts";
+import { isBias } from "./pair_masks.ts";
 import { type ClusterToken, NO_TOKEN, toToken } from "./token.ts";
 
 /** An edit of a key with its value, by the caller's own id: 1 to 512 characters of any text. */
@@ -35,6 +43,20 @@ export type ClusterEdit =
     readonly id: string;
     /** Its new position. */
     readonly position: number;
+  }
+  | {
+    /**
+     * Says which pairs may attend, or what is added to their scores, in a cluster with `editableMask`. What is
+     * said last of a pair counts. A key that is not there is left out, and a key that is deleted takes along what
+     * was said of it.
+     */
+    readonly kind: "setMask";
+    /** false and −∞ forbid the pairs, true and 0 allow them, and other numbers are added to their scores. */
+    readonly entry: boolean | number;
+    /** Ids of keys; all keys, those to come included, unless given. */
+    readonly keys?: ArrayLike<string>;
+    /** Ids of standing queries; all queries, those to come included, unless given. */
+    readonly queries?: ArrayLike<string>;
   }
   | {
     /** The key is not there any more; nothing happens if it was not. */
@@ -229,7 +251,41 @@ export function toPositions(
 export function toEdits(operation: string, edits: unknown, scoring: Scoring): RowEdit[] {
   const { length, entries, kind } = takeList(operation, "edits", edits, "a list of edits");
   if (kind !== null) throw new InputError(operation, `edits is ${describe(edits)}`, "a list of edits");
-  return Array.from({ length }, (_, at) => toEdit(operation, `edits[${at}]`, entries[at], scoring));
+  const checked: RowEdit[] = [];
+  for (let at = 0; at < length; at++) {
+    const name = `edits[${at}]`, given = entries[at];
+    const isMask = scoring.isMasked && typeof given === "object" && given !== null &&
+      (given as { kind?: unknown }).kind === "setMask";
+    if (isMask) checked.push(...toMaskEdits(operation, name, given as ClusterEdit & { kind: "setMask" }));
+    else checked.push(toEdit(operation, name, given, scoring));
+  }
+  return checked;
+}
+
+/** Queries of one edit, so that it fits into a record whatever their ids are. */
+const MASKED_QUERIES = 64;
+
+/** One edit for each key, or one of all keys, and for some queries at a time. */
+function toMaskEdits(operation: string, name: string, given: ClusterEdit & { kind: "setMask" }): RowEdit[] {
+  const fields = ["kind", "entry", "keys", "queries"] as const;
+  const { entry, keys, queries } = takeOptions(operation, given, fields, `${name} field`);
+  const bias = typeof entry === "boolean" ? (entry ? 0 : -Infinity) : entry;
+  if (typeof bias !== "number" || !isBias(bias)) {
+    throw new InputError(operation, `${name}.entry is ${describe(entry)}`, ENTRY);
+  }
+  if (keys === undefined && queries === undefined) {
+    throw new InputError(operation, `${name} has neither keys nor queries`, "ids of one of them, or of both");
+  }
+  const keyIds = keys === undefined ? [""] : toIds(operation, `${name}.keys`, keys);
+  const queryIds = queries === undefined ? [] : toIds(operation, `${name}.queries`, queries);
+  // A list of none names no pair.
+  const parts: string[][] = queries === undefined ? [[]] : [];
+  for (let at = 0; at < queryIds.length; at += MASKED_QUERIES) {
+    parts.push(queryIds.slice(at, at + MASKED_QUERIES));
+  }
+  return keyIds.flatMap((id) =>
+    parts.map((part) => ({ id, row: null, mask: { queries: part, bias: Math.fround(bias) + 0 } }))
+  );
 }
 
 function toEdit(operation: string, name: string, given: unknown, scoring: Scoring): RowEdit {
@@ -241,10 +297,19 @@ function toEdit(operation: string, name: string, given: unknown, scoring: Scorin
       `{ kind: "set", id, key, value } or { kind: "delete", id }`,
     );
   }
-  const kinds = isPlaced ? ["set", "delete", "setPosition"] as const : ["set", "delete"] as const;
+  const kinds = [
+    ...["set", "delete"] as const,
+    ...isPlaced ? ["setPosition"] as const : [],
+    ...scoring.isMasked ? ["setMask"] as const : [],
+  ];
   const kind = takeWord(operation, `${name}.kind`, (given as { kind?: unknown }).kind, kinds);
   if (kind === "delete") {
-    const { id } = takeOptions(operation, given as ClusterEdit, ["kind", "id"], `${name} field`);
+    const { id } = takeOptions(
+      operation,
+      given as ClusterEdit & { kind: "delete" },
+      ["kind", "id"],
+      `${name} field`,
+    );
     return { id: toId(operation, `${name}.id`, id), row: null };
   }
   const placeOf = (position: unknown) => toPosition(operation, `${name}.position`, position, scoring);
@@ -270,4 +335,19 @@ function toEdit(operation: string, name: string, given: unknown, scoring: Scorin
     keyColumns(layout),
   );
   return { id, row, ...(isPlaced ? { position: placeOf(set.position) } : {}) };
+}
+
+/** Edits by partition, in their order; what is said of all keys goes to all partitions. */
+export function groupsOf(edits: readonly RowEdit[], partitions: number): Map<number, RowEdit[]> {
+  const groups = new Map<number, RowEdit[]>();
+  const put = (partition: number, edit: RowEdit) => {
+    const group = groups.get(partition);
+    if (group) group.push(edit);
+    else groups.set(partition, [edit]);
+  };
+  for (const edit of edits) {
+    if (edit.id !== "") put(partitionOf(edit.id, partitions), edit);
+    else for (let partition = 0; partition < partitions; partition++) put(partition, edit);
+  }
+  return groups;
 }

@@ -54,8 +54,9 @@ export interface Merged {
 
 /** Merges the states of `count` queries over partitions, which are in ascending order. */
 export function mergePartitions(scoring: Scoring, count: number, parts: readonly PartitionStates[]): Merged {
-  const { layout, scale, softcap, rule } = scoring, { heads, valueDim, headDim } = layout;
-  const isBiased = rule !== undefined && hasBias(rule, 0), isCapped = isBiased && isBiasCapped(rule);
+  const { layout, scale, softcap, rule, isMasked = false } = scoring, { heads, valueDim, headDim } = layout;
+  const isBiased = isMasked || (rule !== undefined && hasBias(rule, 0));
+  const isCapped = isBiased && rule !== undefined && isBiasCapped(rule);
   const stride = 2 + heads * (valueDim + 3), columns = heads * valueDim;
   const output = new Float32Array(count * columns), logSumExp = new Float64Array(count * heads);
   const bounds = new Float64Array(count), sums = new Float64Array(valueDim);

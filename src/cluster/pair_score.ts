@@ -25,15 +25,19 @@ export function pairBias(rule: ScoreRule, head: number, queryPosition: number, k
   return bias;
 }
 
-/** The score of a head with the key at `start` of `rows`; −∞ where the pair is forbidden. */
+/**
+ * The score of a head with the key at `start` of `rows`; −∞ where the pair is forbidden. `said` is its bias by
+ * a mask.
+ */
 export function pairScore(
   rule: ScoreRule,
   { head, query, position }: PlacedHead,
   rows: Float32Array,
   start: number,
   keyPosition: number,
+  said = 0,
 ): number {
-  const bias = pairBias(rule, head, position, keyPosition);
+  const bias = pairBias(rule, head, position, keyPosition) + said;
   if (bias === -Infinity) return bias;
   const { scale, softcap, biasFirst } = rule, headDim = query.length;
   if (biasFirst) return score(query, rows, start, headDim, scale, softcap, bias);

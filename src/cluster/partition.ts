@@ -8,6 +8,7 @@
 import { type Batch, decodeBatch, hashOf } from "./batch.ts";
 import {
   ExactSums,
+  formsOf,
   MOST_KEYS,
   NO_EXPONENT,
   placesOf,
@@ -22,6 +23,7 @@ import { keyColumns, valueColumns } from "../numerics/head_layout.ts";
 import { exponentOf, shiftedExp } from "../numerics/power_shift.ts";
 import { Ledger } from "./ledger.ts";
 import type { LogRecord } from "./log.ts";
+import { type KeyMask, type MaskEdit, PairMasks } from "./pair_masks.ts";
 import { isReachAlone } from "./pair_score.ts";
 
 const FIRST_SLOTS = 64;
@@ -49,12 +51,16 @@ interface KeyChange {
   readonly exponents: Int16Array;
   /** The positions, likewise. */
   readonly positions: readonly [before: number, after: number];
+  readonly masks: readonly [before: KeyMask | null, after: KeyMask | null];
   readonly had: boolean;
   readonly has: boolean;
 }
 
 /** The beginning of a change: the row that was. */
-type ChangeBegun = Pick<KeyChange, "rows" | "exponents"> & { readonly position: number };
+interface ChangeBegun extends Pick<KeyChange, "rows" | "exponents"> {
+  readonly position: number;
+  readonly mask: KeyMask | null;
+}
 
 /** A key as it is stored. */
 export interface KeptKey {
@@ -73,6 +79,8 @@ export interface HeavyKey {
 /** One partition. */
 export class Partition {
   readonly ledger = new Ledger();
+  /** What was said of pairs; null in a cluster without masks. */
+  readonly masks: PairMasks | null;
   readonly #scoring: Scoring;
   readonly #belongs: (id: string) => boolean;
   readonly #width: number;
@@ -105,6 +113,7 @@ export class Partition {
   constructor(scoring: Scoring, belongs: (id: string) => boolean = () => true) {
     const { layout } = scoring;
     this.#belongs = belongs;
+    this.masks = scoring.isMasked ? new PairMasks() : null;
     this.#scoring = scoring;
     this.#width = keyColumns(layout) + valueColumns(layout);
     this.#rows = new Float32Array(FIRST_SLOTS * this.#width);
@@ -136,7 +145,7 @@ export class Partition {
   /** Bytes of rows and sums. */
   get bytes(): number {
     let bytes = this.#rows.byteLength + this.#exponents.byteLength + 9 * this.#isLive.length;
-    bytes += (this.#given?.byteLength ?? 0) + this.#positions.byteLength;
+    bytes += (this.#given?.byteLength ?? 0) + this.#positions.byteLength + (this.masks?.bytes ?? 0);
     for (const { sums } of this.#sums.values()) bytes += sums.bytes;
     for (const { rows } of this.#changes) bytes += rows.byteLength;
     return bytes;
@@ -162,7 +171,7 @@ export class Partition {
    */
   apply({ sequence, body }: LogRecord): void {
     if (sequence <= this.ledger.sequence) return;
-    const batch = decodeBatch(body, "keys", this.#width, placesOf(this.#scoring));
+    const batch = decodeBatch(body, "keys", this.#width, formsOf(this.#scoring));
     const isNew = this.ledger.isNew(batch);
     this.#applying = sequence;
     if (isNew) this.#perform(batch);
@@ -199,23 +208,26 @@ export class Partition {
     const { sums } = held, end = this.#dropped + this.#changes.length;
     if (sums.changes < this.#dropped) sums.lose();
     for (let at = Math.max(sums.changes, this.#dropped); at < end; at++) {
-      const { rows, exponents, positions: [before, after], had, has } = this.#changes[at - this.#dropped];
-      if (had) sums.change(-1, rows, 0, exponents, 0, before);
-      if (has) sums.change(1, rows, this.#width, exponents, this.#scoring.layout.kvHeads, after);
+      const { rows, exponents, positions, masks, had, has } = this.#changes[at - this.#dropped];
+      if (had) sums.change(-1, rows, 0, exponents, 0, positions[0], this.#biasOf(id, masks[0]));
+      if (!has) continue;
+      const { kvHeads } = this.#scoring.layout, bias = this.#biasOf(id, masks[1]);
+      sums.change(1, rows, this.#width, exponents, kvHeads, positions[1], bias);
     }
     sums.changes = end;
     if (isMoved) {
-      sums.move(query.position, this.#keys);
+      sums.move(query.position, this.#keysOf(id));
       this.#sums.set(id, { sums, query });
     }
-    if (sums.isLost) sums.build(this.#keys, this.#scratch);
+    if (sums.isLost) sums.build(this.#keysOf(id), this.#scratch);
     return sums;
   }
 
   /** Whether `update` would do something. */
   isBehind(id: string, query: StandingQuery): boolean {
     const held = this.#sums.get(id);
-    return held?.query !== query || held.sums.changes < this.#dropped + this.#changes.length;
+    return held?.query !== query || held.sums.isLost ||
+      held.sums.changes < this.#dropped + this.#changes.length;
   }
 
   /**
@@ -225,7 +237,8 @@ export class Partition {
    */
   drift(id: string, query: StandingQuery, since: number, target: Float64Array, offset: number): boolean {
     const sums = this.update(id, query), { layout } = this.#scoring, { heads, valueDim, kvHeads } = layout;
-    if (since < Math.max(this.#droppedSequence, this.ledger.begin)) return false;
+    const known = Math.max(this.#droppedSequence, this.ledger.begin, this.masks?.changedAt(id) ?? 0);
+    if (since < known) return false;
     const state = new Float64Array(stateColumns(layout));
     sums.write(state, 0);
     for (let head = 0, at = offset; head < heads; head++, at += DRIFT_COLUMNS) {
@@ -236,10 +249,11 @@ export class Partition {
       target[at] = shift;
       target[at + 1] = state[from + 1];
       target[at + 2] = target[at + 3] = 0;
-      for (const { sequence, rows, positions, had, has } of this.#changes) {
+      for (const { sequence, rows, positions, masks, had, has } of this.#changes) {
         if (sequence <= since) continue;
-        const before = had ? weightOf(sums.scoreOf(head, rows, 0, positions[0]), shift) : 0;
-        const after = has ? weightOf(sums.scoreOf(head, rows, this.#width, positions[1]), shift) : 0;
+        const weigh = (start: number, at: 0 | 1) =>
+          weightOf(sums.scoreOf(head, rows, start, positions[at], this.#biasOf(id, masks[at])), shift);
+        const before = had ? weigh(0, 0) : 0, after = has ? weigh(this.#width, 1) : 0;
         target[at + 2] += Math.abs(after - before);
         if (!had || !has) continue;
         let squares = 0;
@@ -255,19 +269,28 @@ export class Partition {
   /** The state of a query that is kept nowhere. */
   pass(row: Float32Array, position = 0): ExactSums {
     const sums = new ExactSums(this.#scoring, row, position);
-    sums.build(this.#keys, this.#scratch);
+    sums.build(this.#keys(null), this.#scratch);
     return sums;
   }
 
-  /** The heaviest keys of a head, the heaviest first, equal ones by id; with the shift of their weights. */
-  heaviest(sums: ExactSums, head: number, count: number): { shift: number; mass: number; keys: HeavyKey[] } {
+  /**
+   * The heaviest keys of a head of the standing query `query`, the heaviest first, equal ones by id; with the
+   * shift of their weights.
+   */
+  heaviest(
+    query: string,
+    sums: ExactSums,
+    head: number,
+    count: number,
+  ): { shift: number; mass: number; keys: HeavyKey[] } {
     const { layout } = this.#scoring, columns = stateColumns(layout), state = new Float64Array(columns);
     sums.write(state, 0);
     const at = head * (layout.valueDim + 3), shift = state[at], mass = state[at + 1];
     const weights = this.#scratch, all = new Uint32Array(this.#slots.size);
     let n = 0;
-    for (const slot of this.#slots.values()) {
-      weights[slot] = sums.scoreOf(head, this.#rows, slot * this.#width, this.#positions[slot]);
+    for (const [id, slot] of this.#slots) {
+      const bias = this.#biasOf(query, this.masks?.of(id) ?? null);
+      weights[slot] = sums.scoreOf(head, this.#rows, slot * this.#width, this.#positions[slot], bias);
       // Keys that the query may not attend to are not among the heaviest, however few there are.
       if (weights[slot] > -Infinity) all[n++] = slot;
     }
@@ -284,7 +307,21 @@ export class Partition {
     return { shift, mass, keys };
   }
 
-  get #keys(): SummedKeys {
+  /** The bias of a standing query with a key of which `mask` was said. */
+  #biasOf(query: string, mask: KeyMask | null): number {
+    return this.masks === null ? 0 : this.masks.bias(query, mask);
+  }
+
+  /** The keys with their biases for a standing query. */
+  #keysOf(query: string): SummedKeys {
+    const { masks } = this;
+    if (masks === null || masks.isEmpty) return this.#keys(null);
+    const biases = new Float64Array(this.#ids.length);
+    for (const [id, slot] of this.#slots) biases[slot] = masks.bias(query, masks.of(id));
+    return this.#keys(biases);
+  }
+
+  #keys(biases: Float64Array | null): SummedKeys {
     return {
       size: this.#ids.length,
       width: this.#width,
@@ -292,6 +329,7 @@ export class Partition {
       isLive: this.#isLive,
       exponents: this.#exponents,
       positions: this.#positions,
+      biases,
     };
   }
 
@@ -311,17 +349,39 @@ export class Partition {
     return { row: kept, position };
   }
 
+  #maskAt(slot: number): KeyMask | null {
+    return this.masks?.of(this.#idAt(slot)) ?? null;
+  }
+
   #positionAt(slot: number): number {
     return this.#positions.length === 0 ? 0 : this.#positions[slot];
   }
 
   #perform({ edits }: Batch): void {
-    for (const { id, row, position } of edits) {
+    for (const { id, row, position, mask } of edits) {
+      if (mask) {
+        this.#say(id, mask);
+        continue;
+      }
       if (!this.#belongs(id)) continue;
       if (row !== null) this.#set(id, row, position ?? 0);
       else if (position === undefined) this.#delete(id);
       else this.#move(id, position);
     }
+  }
+
+  /** Says something of the pairs of a key, or of queries with all keys; nothing happens if the key is not there. */
+  #say(id: string, mask: MaskEdit): void {
+    if (id === "") {
+      this.masks?.sayOfQueries(mask, this.#applying);
+      for (const query of mask.queries) this.#sums.get(query)?.sums.lose();
+      return;
+    }
+    const slot = this.#slots.get(id);
+    if (slot === undefined) return;
+    const change = this.#beginChange(slot);
+    this.masks?.sayOfKey(id, mask);
+    if (change) this.#endChange(change, slot, true);
   }
 
   /** Moves a key whose row stays; nothing happens if it is not there. */
@@ -363,6 +423,7 @@ export class Partition {
     if (slot === undefined) return;
     const change = this.#beginChange(slot);
     this.#slots.delete(id);
+    this.masks?.forget(id);
     this.#ids[slot] = null;
     this.#isLive[slot] = 0;
     this.#rows.fill(0, slot * this.#width, (slot + 1) * this.#width);
@@ -384,17 +445,19 @@ export class Partition {
       rows.set(this.#rowAt(slot));
       exponents.set(this.#exponents.subarray(slot * kvHeads, (slot + 1) * kvHeads));
     }
-    return { rows, exponents, position: slot === undefined ? 0 : this.#positionAt(slot) };
+    const position = slot === undefined ? 0 : this.#positionAt(slot);
+    return { rows, exponents, position, mask: slot === undefined ? null : this.#maskAt(slot) };
   }
 
-  #endChange({ rows, exponents, position }: ChangeBegun, slot: number | null, had: boolean) {
+  #endChange({ rows, exponents, position, mask }: ChangeBegun, slot: number | null, had: boolean) {
     const { kvHeads } = this.#scoring.layout;
     if (slot !== null) {
       rows.set(this.#rowAt(slot), this.#width);
       exponents.set(this.#exponents.subarray(slot * kvHeads, (slot + 1) * kvHeads), kvHeads);
     }
     const positions = [position, slot === null ? 0 : this.#positionAt(slot)] as const;
-    this.#changes.push({ sequence: this.#applying, rows, exponents, positions, had, has: slot !== null });
+    const masks = [mask, slot === null ? null : this.#maskAt(slot)] as const, sequence = this.#applying;
+    this.#changes.push({ sequence, rows, exponents, positions, masks, had, has: slot !== null });
     if (this.#changes.length > MOST_CHANGES) this.#dropChanges();
   }
 

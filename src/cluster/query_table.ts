@@ -2,8 +2,7 @@
  * The standing queries of a cluster by id, as its subject "query" orders them. Every host has all of them.
  */
 
-import type { ScoreRule } from "../numerics/score_rule.ts";
-import { decodeBatch, hashOf } from "./batch.ts";
+import { type BatchForms, decodeBatch, hashOf, PLAIN_FORMS } from "./batch.ts";
 import { Ledger } from "./ledger.ts";
 import type { LogRecord } from "./log.ts";
 import type { StandingQuery } from "./partition.ts";
@@ -12,16 +11,16 @@ import type { StandingQuery } from "./partition.ts";
 export class QueryTable {
   readonly ledger = new Ledger();
   readonly #width: number;
-  readonly #rule: ScoreRule | null;
+  readonly #forms: BatchForms;
   readonly #queries = new Map<string, StandingQuery>();
 
   /**
    * @param width H·d.
-   * @param rule The rule by which queries have positions; null where they have none.
+   * @param forms The forms of edits that the cluster has.
    */
-  constructor(width: number, rule: ScoreRule | null = null) {
+  constructor(width: number, forms: BatchForms = PLAIN_FORMS) {
     this.#width = width;
-    this.#rule = rule;
+    this.#forms = forms;
   }
 
   /** How many there are. */
@@ -52,7 +51,7 @@ export class QueryTable {
    */
   apply({ sequence, body }: LogRecord): string[] {
     if (sequence <= this.ledger.sequence) return [];
-    const batch = decodeBatch(body, "queries", this.#width, this.#rule), gone: string[] = [];
+    const batch = decodeBatch(body, "queries", this.#width, this.#forms), gone: string[] = [];
     const isNew = this.ledger.isNew(batch);
     for (const { id, row, position } of isNew ? batch.edits : []) {
       if (row !== null) {

@@ -6,6 +6,8 @@
  *     f64 bound of the norms of keys, f64 bound of the norms of values                zeros for queries
  *     u32 count, then `count` rows: text id, f64 version, floats           ordered by id
  *         in version 2, of a cluster whose rows have positions: text id, f64 version, f64 position, floats
+ *     where pairs have masks, and not for queries: f64 time, then what was said of queries for all keys, u32 count, count ×
+ *         (text id, f64 time, f64 bias), and of keys, u32 count, count × (text id, f64 time, f64 bias, and pairs likewise)
  *     16  hash of all bytes before it
  *
  * Invariant: replicas at the same sequence write the same bytes.
@@ -16,7 +18,7 @@ import { type BatchKind, checkPosition, HASH_BYTES, hashOf, isSameHash } from ".
 import { type ClusterConfig, partitionOf, rowColumns } from "./cluster_config.ts";
 import { queryColumns } from "../numerics/head_layout.ts";
 import { Damage } from "./cluster_error.ts";
-import { placesOf } from "./exact_sums.ts";
+import { formsOf, placesOf } from "./exact_sums.ts";
 import type { ClientPlace } from "./ledger.ts";
 import { Partition } from "./partition.ts";
 import { QueryTable } from "./query_table.ts";
@@ -62,6 +64,7 @@ export function encodeSnapshot(of: SnapshotOf, state: Partition | QueryTable): U
     if (isPlaced) out.f64(position);
     out.floats(row);
   }
+  if (isKeys) state.masks?.write(out);
   out.raw(hashOf(out.view()));
   return out.view().slice();
 }
@@ -110,6 +113,7 @@ function read({ config, kind, partition }: SnapshotOf, reader: ByteReader): Part
     if (isKeys) keys.load(id, row, position);
     else queries.load(id, { row: row.slice(), position, version });
   }
+  if (isKeys) keys.masks?.read(reader);
   if (!reader.isDone) throw new Damage("snapshot is longer than its rows");
   // Bounds of answers are of all keys that were ever there, so that they have the same bits on all replicas.
   keys.noteNorms(keyNorm, valueNorm);
@@ -119,7 +123,7 @@ function read({ config, kind, partition }: SnapshotOf, reader: ByteReader): Part
 
 /** No standing queries. */
 export function emptyQueries({ scoring }: ClusterConfig): QueryTable {
-  return new QueryTable(queryColumns(scoring.layout), placesOf(scoring));
+  return new QueryTable(queryColumns(scoring.layout), formsOf(scoring));
 }
 
 /** A partition without keys, which takes those that lie in it. */

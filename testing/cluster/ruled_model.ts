@@ -10,6 +10,10 @@ import type { Random } from "../random.ts";
 export interface RuledRow {
   readonly row: Float32Array;
   readonly position: number;
+  /** Of a key: what was said last of it and a standing query; 0 unless given. */
+  readonly biasOf?: (query: string) => number;
+  /** Of a standing query. */
+  readonly id?: string;
 }
 
 /** No rule beside a scale. */
@@ -76,17 +80,47 @@ export function ruledCase(
   keys: Iterable<RuledRow>,
   queries: readonly RuledRow[],
 ): ReferenceCase {
-  const model = new MemoryModel(rule), split = rule.kvHeads * rule.headDim;
-  let slot = 0;
-  for (const { row, position } of keys) {
-    model.insertKey(slot++, row.subarray(0, split), row.subarray(split), position);
+  const all = [...keys], split = rule.kvHeads * rule.headDim;
+  const maskOf = (query: number, key: number) => {
+    const { id } = queries[query];
+    return id === undefined ? 0 : all[key].biasOf?.(id) ?? 0;
+  };
+  const model = new MemoryModel({ ...rule, maskOf });
+  for (const [slot, { row, position }] of all.entries()) {
+    model.insertKey(slot, row.subarray(0, split), row.subarray(split), position);
   }
-  return model.caseOf(
-    queries.map(({ row, position }) => ({ query: Float32Array.from(row), position, label: 0 })),
-  );
+  return model.caseOf(queries.map(({ row, position }, label) => {
+    return { query: Float32Array.from(row), position, label };
+  }));
 }
 
 /** A position that suits every rule. */
 export function randomPlace(random: Random): number {
   return random.below(40);
+}
+
+/** What records say of masks, by the records alone, in the order of a partition. */
+export class SaidMasks {
+  readonly #said: { readonly key: string; readonly queries: readonly string[]; readonly bias: number }[] = [];
+  readonly #born = new Map<string, number>();
+
+  /** A key that was not there comes. */
+  bear(key: string): void {
+    this.#born.set(key, this.#said.length);
+  }
+
+  /** Something is said: of a key, or of all keys where that is "", and of some queries or of all. */
+  say(key: string, { queries, bias }: { readonly queries: readonly string[]; readonly bias: number }): void {
+    this.#said.push({ key, queries, bias });
+  }
+
+  /** What was said last of a pair, since its key came. */
+  bias(query: string, key: string): number {
+    const born = this.#born.get(key) ?? 0;
+    const last = this.#said.findLast((one, at) => {
+      return (one.key === "" || (one.key === key && at >= born)) &&
+        (one.queries.length === 0 || one.queries.includes(query));
+    });
+    return last?.bias ?? 0;
+  }
 }

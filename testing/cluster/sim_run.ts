@@ -43,6 +43,8 @@ export interface Run {
   readonly altered: number;
   /** The name of its rule in `ONE_HEAD_RULES`; null for none beside a scale. */
   readonly rule: string | null;
+  /** Whether pairs have masks. */
+  readonly isMasked: boolean;
   readonly actions: readonly Action[];
 }
 
@@ -87,6 +89,7 @@ export function makeRun(seed: number): Run {
     altered: random.pick([0, 0, 0.3]),
     // Every other run, so that runs of before are the same ones still.
     rule: seed % 2 === 0 ? null : RULE_NAMES[(seed >> 1) % RULE_NAMES.length],
+    isMasked: seed % 4 === 1,
     actions: Array.from({ length: 10 + random.below(40) }, () => ({
       after: random.pick([0, 1, 10, 100, 1000, 4000]) * random.next(),
       kind: kind(),

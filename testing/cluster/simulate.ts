@@ -3,15 +3,21 @@
 
 import { startHost } from "../../src/cluster/host.ts";
 import { connectWith } from "../../src/cluster/connect.ts";
-import type { ClusterHost, ClusterMemory, ClusterOutput, ClusterToken } from "../../src/cluster/mod.ts";
+import type {
+  ClusterEdit,
+  ClusterHost,
+  ClusterMemory,
+  ClusterOutput,
+  ClusterShape,
+  ClusterToken,
+} from "../../src/cluster/mod.ts";
 import { ClusterError, LogError } from "../../src/cluster/mod.ts";
 import { IdError } from "../../mod.ts";
-import { decodeBatch } from "../../src/cluster/batch.ts";
+import { type BatchForms, decodeBatch } from "../../src/cluster/batch.ts";
 import { keySubject, partitionOf, QUERY_SUBJECT, toConfig } from "../../src/cluster/cluster_config.ts";
-import { placesOf } from "../../src/cluster/exact_sums.ts";
+import { formsOf } from "../../src/cluster/exact_sums.ts";
 import { joinTokens } from "../../src/cluster/token.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
-import type { ScoreRule } from "../../src/numerics/score_rule.ts";
 import type { ModelRule } from "../memory_model.ts";
 import { Random } from "../random.ts";
 import {
@@ -21,6 +27,7 @@ import {
   ruledCase,
   type RuledRow,
   ruleOptions,
+  SaidMasks,
 } from "./ruled_model.ts";
 import type { Action, Run } from "./sim_run.ts";
 import { CALM, type SimNode, SimWorld, type Weather } from "./sim_world.ts";
@@ -73,7 +80,7 @@ export async function simulate(run: Run): Promise<Outcome> {
 class Simulation {
   readonly #run: Run;
   readonly #rule: ModelRule;
-  readonly #places: ScoreRule | null;
+  readonly #forms: BatchForms;
   readonly #world: SimWorld;
   readonly #hosts: { readonly node: SimNode; readonly host: ClusterHost }[] = [];
   readonly #clients: Client[] = [];
@@ -93,7 +100,7 @@ class Simulation {
   constructor(run: Run) {
     this.#run = run;
     this.#rule = run.rule === null ? PLAIN_RULE : ONE_HEAD_RULES[run.rule];
-    this.#places = placesOf(toConfig("simulate", { ...ruleOptions(this.#rule), partitions: 1 }, "c").scoring);
+    this.#forms = formsOf(toConfig("simulate", this.#shape, "c").scoring);
     this.#world = new SimWorld(run.seed);
     this.#world.altered = run.altered;
   }
@@ -119,9 +126,14 @@ class Simulation {
     return outcome;
   }
 
+  get #shape(): ClusterShape {
+    const { partitions, replicas, isMasked: editableMask } = this.#run;
+    return { ...ruleOptions(this.#rule), partitions, replicas, editableMask };
+  }
+
   /** A position as an option, where rows have one. */
   #placed(position: number): { readonly position?: number } {
-    return this.#places === null ? {} : { position };
+    return this.#forms.places === null ? {} : { position };
   }
 
   #throwFault(): void {
@@ -151,9 +163,8 @@ class Simulation {
   }
 
   async #connect(): Promise<void> {
-    const world = this.#world, node = world.node("client"), { partitions, replicas } = this.#run;
+    const world = this.#world, node = world.node("client"), create = this.#shape;
     const seams = { clock: world.clockOf(node), newName: world.newName };
-    const create = { ...ruleOptions(this.#rule), partitions, replicas };
     const connecting = connectWith(world.logOf(node), { create, timeoutMs: 60_000 }, seams);
     const memory = await world.time.until(connecting, 100_000);
     this.#clients.push({ node, memory, keys: new Map(), seen: { partitions: {}, query: 0 } });
@@ -171,7 +182,7 @@ class Simulation {
       case "setQuery":
       case "deleteQuery": {
         const id = `q${random.below(QUERIES)}`, { memory } = client;
-        const moves = this.#places !== null && random.next() < 0.4, options = { timeoutMs: wait };
+        const moves = this.#forms.places !== null && random.next() < 0.4, options = { timeoutMs: wait };
         const call = moves
           ? memory.setQueryPosition(id, randomPlace(random), options)
           : kind === "setQuery" || random.next() < 0.5
@@ -264,21 +275,25 @@ class Simulation {
   #edit(client: Client, random: Random): void {
     const edits = Array.from({ length: 1 + random.below(6) }, () => {
       const id = `${client.node.name} ${random.below(8)}`, isGone = random.next() < 0.25;
-      const moves = this.#places !== null && !isGone && random.next() < 0.3;
-      const position = this.#places === null ? 0 : randomPlace(random);
+      const moves = this.#forms.places !== null && !isGone && random.next() < 0.3;
+      const position = this.#forms.places === null ? 0 : randomPlace(random);
       const row = isGone ? null : random.row(moves ? 0 : DIM + VALUE_DIM);
       const asked = client.keys.get(id) ?? [], one: Asked = { row, position, state: "open" };
       client.keys.set(id, [...asked, one]);
       return { id, row, position, one };
     });
     this.#counts.edits += edits.length;
+    const masks = this.#run.isMasked && random.next() < 0.6 ? this.#masks(client, random) : [];
     const call = client.memory.edit(
-      edits.map(({ id, row, position }) => {
-        if (row === null) return { kind: "delete" as const, id };
-        if (row.length === 0) return { kind: "setPosition" as const, id, position };
-        const placed = this.#placed(position);
-        return { kind: "set" as const, id, key: row.subarray(0, DIM), value: row.subarray(DIM), ...placed };
-      }),
+      [
+        ...masks,
+        ...edits.map(({ id, row, position }) => {
+          if (row === null) return { kind: "delete" as const, id };
+          if (row.length === 0) return { kind: "setPosition" as const, id, position };
+          const placed = this.#placed(position);
+          return { kind: "set" as const, id, key: row.subarray(0, DIM), value: row.subarray(DIM), ...placed };
+        }),
+      ],
       { timeoutMs: 300 + random.next() * 20_000 },
     );
     this.#begin(
@@ -292,6 +307,18 @@ class Simulation {
         throw error;
       }),
     );
+  }
+
+  /** What a client says of some pairs, of keys or of queries. */
+  #masks(client: Client, random: Random): ClusterEdit[] {
+    const some = (of: string, count: number) => {
+      return Array.from({ length: 1 + random.below(3) }, () => `${of}${random.below(count)}`);
+    };
+    return Array.from({ length: 1 + random.below(3) }, () => {
+      const kind = random.below(3), entry = random.pick<boolean | number>([false, false, true, 0.5, -1]);
+      const keys = kind === 0 ? {} : { keys: some(`${client.node.name} `, 8) };
+      return { kind: "setMask", entry, ...keys, ...(kind === 1 ? {} : { queries: some("q", QUERIES) }) };
+    });
   }
 
   #read(client: Client, random: Random, timeoutMs: number): void {
@@ -312,7 +339,7 @@ class Simulation {
 
   #attend(client: Client, random: Random, timeoutMs: number): void {
     const row = random.row(DIM), after = this.#token, position = randomPlace(random);
-    const placed = this.#places === null ? {} : { positions: [position] };
+    const placed = this.#forms.places === null ? {} : { positions: [position] };
     this.#begin(
       client.node,
       client.memory.attend([row], { after, timeoutMs, ...placed }).then((answer) => {
@@ -345,17 +372,23 @@ class Simulation {
   #keysAt(places: ClusterOutput["partitions"]): Map<string, RuledRow> {
     const keys = new Map<string, RuledRow>();
     for (const { partition, sequence: end } of places) {
+      const masks = new SaidMasks();
       const done = new Set<string>();
       for (const { sequence, body } of this.#records.get(keySubject(partition)) ?? []) {
         if (sequence > end) break;
-        const { client, number, edits } = decodeBatch(body, "keys", DIM + VALUE_DIM, this.#places);
+        const { client, number, edits } = decodeBatch(body, "keys", DIM + VALUE_DIM, this.#forms);
         if (done.has(`${client} ${number}`)) continue;
         done.add(`${client} ${number}`);
-        for (const { id, row, position } of edits) {
-          const had = keys.get(id);
-          if (row !== null) keys.set(id, { row, position: position ?? 0 });
+        for (const { id, row, position, mask } of edits) {
+          const had = keys.get(id), biasOf = (query: string) => masks.bias(query, id);
+          if (mask) {
+            masks.say(id, mask);
+            continue;
+          }
+          if (row !== null && !had) masks.bear(id);
+          if (row !== null) keys.set(id, { row, position: position ?? 0, biasOf });
           else if (position === undefined) keys.delete(id);
-          else if (had) keys.set(id, { row: had.row, position });
+          else if (had) keys.set(id, { row: had.row, position, biasOf });
         }
       }
     }
@@ -367,7 +400,7 @@ class Simulation {
     const rows: RuledRow[] = [], done = new Set<string>();
     let newest: RuledRow | null = null;
     for (const { sequence, body } of this.#records.get(QUERY_SUBJECT) ?? []) {
-      const { client, number, edits } = decodeBatch(body, "queries", DIM, this.#places);
+      const { client, number, edits } = decodeBatch(body, "queries", DIM, this.#forms);
       if (done.has(`${client} ${number}`)) continue;
       done.add(`${client} ${number}`);
       for (const edit of edits) {
@@ -393,7 +426,7 @@ class Simulation {
     ids.forEach((id, at) => {
       const found = answer.output.data.subarray(at * VALUE_DIM, (at + 1) * VALUE_DIM);
       const isRight = this.#queryRows(id, after.query).some((row) =>
-        this.#isAnswer(keys, row, found, answer.bounds[at], most)
+        this.#isAnswer(keys, { ...row, id }, found, answer.bounds[at], most)
       );
       if (!isRight) {
         throw new Fault(`the answer of ${id} is ${[...found]}, which is that of no query it may be of`);
@@ -477,7 +510,7 @@ class Simulation {
     for (const [at, id] of ids.entries()) {
       const row = new Random(100 + at).row(DIM);
       if (JSON.stringify(rows[at]) !== JSON.stringify(row)) throw new Fault(`query ${id} is another`);
-      const position = this.#places === null ? 0 : 11 * at, asked = [{ row, position }];
+      const position = this.#forms.places === null ? 0 : 11 * at, asked = [{ row, position, id }];
       const { weights: [[weights]], logSumExp: [[sum]] } = referenceAttention(
         ruledCase(this.#rule, keys.values(), asked),
       );

@@ -29,7 +29,7 @@ import { DynamicAttention, InputError } from "../../mod.ts";
 import { decodeBatch, encodeBatch, hashOf, NO_HASH, type RowEdit } from "../../src/cluster/batch.ts";
 import { type ClusterConfig, shapeOf, toConfig } from "../../src/cluster/cluster_config.ts";
 import { Damage } from "../../src/cluster/cluster_error.ts";
-import { ExactSums, placesOf, stateColumns } from "../../src/cluster/exact_sums.ts";
+import { ExactSums, formsOf, placesOf, stateColumns } from "../../src/cluster/exact_sums.ts";
 import { mergeHeavy, mergePartitions } from "../../src/cluster/merge.ts";
 import {
   ClusterError,
@@ -166,7 +166,7 @@ function judge(
   expected.logSumExp[0].forEach((L, head) => {
     const found = merged.logSumExp[head];
     assert(L === found || Math.abs(L - found) <= (rule.rotary ? 1e-4 : 1e-11), `${L} is ${found}: ${where}`);
-    const heavy = patched.heaviest(patched.update("q", query), head, 4);
+    const heavy = patched.heaviest("q", patched.update("q", query), head, 4);
     const sink = rule.sinks?.[head] ?? -Infinity;
     const list = mergeHeavy([{ version: 1, sequence: 1, before: 0, behind: 0, ...heavy }], 4, sink);
     const weights = expected.weights[0][head];
@@ -469,7 +469,7 @@ Deno.test("cluster: rules that no engine takes are refused, and those that do no
 Deno.test("cluster: records and snapshots with positions are read as written, and others are damage", () => {
   const config = configOf(ONE_HEAD_RULES["a table before the softcap"]),
     { scoring } = config,
-    rule = placesOf(scoring);
+    forms = formsOf(scoring);
   const head = { kind: "keys", client: "c", number: 1, known: 0, previous: NO_HASH } as const;
   const random = new Random(9);
   const edits: RowEdit[] = [
@@ -477,18 +477,18 @@ Deno.test("cluster: records and snapshots with positions are read as written, an
     { id: "b", row: null, position: -3 },
     { id: "c", row: null },
   ];
-  assertEquals(decodeBatch(encodeBatch({ ...head, edits }, true), "keys", 5, rule).edits, edits);
+  assertEquals(decodeBatch(encodeBatch({ ...head, edits }, true), "keys", 5, forms).edits, edits);
   const bad: readonly (() => unknown)[] = [
     () => decodeBatch(encodeBatch({ ...head, edits }, true), "keys", 5),
-    () => decodeBatch(encodeBatch({ ...head, edits }), "keys", 5, rule),
+    () => decodeBatch(encodeBatch({ ...head, edits }), "keys", 5, forms),
     () =>
-      decodeBatch(encodeBatch({ ...head, edits: [{ id: "a", row: random.row(5) }] }, true), "keys", 5, rule),
+      decodeBatch(encodeBatch({ ...head, edits: [{ id: "a", row: random.row(5) }] }, true), "keys", 5, forms),
     ...[NaN, Infinity, 0.5, 2 ** 47].map((position) => () => {
       return decodeBatch(
         encodeBatch({ ...head, edits: [{ id: "a", row: null, position }] }, true),
         "keys",
         5,
-        rule,
+        forms,
       );
     }),
   ];
