@@ -21,6 +21,7 @@ import {
   encodeStatePiece,
   type HostRequest,
   type PartitionReply,
+  type PassingQuestion,
   type Question,
   type Refusal,
 } from "./messages.ts";
@@ -93,10 +94,12 @@ function checkRequest({ partitions, scoring }: ClusterConfig, { question }: Host
       throw new Error(`rows have ${question.rows.length} numbers, expected rows of ${queryColumns(layout)}`);
     }
     if (!question.rows.every(Number.isFinite)) throw new Error("rows have a number that is not finite");
-    const { positions } = question, count = question.rows.length / queryColumns(layout);
-    const expected = rule ? count : 0, found = positions?.length ?? 0;
+    const { placed } = question, count = question.rows.length / queryColumns(layout);
+    const expected = rule ? count : 0, found = placed?.positions.length ?? 0;
     if (found !== expected) throw new Error(`${found} positions came, expected ${expected}`);
-    for (const position of rule && positions ? positions : []) checkPosition(rule as ScoreRule, position);
+    for (const position of rule && placed ? placed.positions : []) checkPosition(rule as ScoreRule, position);
+    // Whoever asks without knowing of masks must not see past them.
+    if (scoring.isMasked && !placed) throw new Error("passing queries came without a mask");
   }
   if (question.kind === "drift" && question.since.length !== question.ids.length * partitions) {
     throw new Error(`${question.since.length} sequences came, expected ${partitions} for each query`);
@@ -202,7 +205,7 @@ async function answerQuestion(
     if (isRead && !query) continue;
     const sums = isRead && query
       ? state.update(question.ids[at], query)
-      : passing(state, question as Question & { kind: "attend" }, at, width);
+      : passing(state, question as PassingQuestion, at, width);
     numbers[at * columns] = query?.version ?? 1;
     numbers[at * columns + 1] = sums.norm;
     sums.write(numbers, at * columns + 2);
@@ -216,11 +219,11 @@ async function answerQuestion(
 /** The state of the passing query at a place of a question. */
 function passing(
   state: Partition,
-  { rows, positions }: Question & { readonly kind: "attend" },
+  { rows, placed }: PassingQuestion,
   at: number,
   width: number,
 ): ExactSums {
-  return state.pass(rows.subarray(at * width, (at + 1) * width), positions?.[at]);
+  return state.pass(rows.subarray(at * width, (at + 1) * width), placed?.positions[at], placed?.maskOf);
 }
 
 function refuse(partition: number, status: Refusal, why: string): PartitionReply {

@@ -7,7 +7,7 @@
 
 import { describe, DisposedError, InputError } from "../base/errors.ts";
 import { isCount, reading } from "../base/lists.ts";
-import { type MatrixInput, toMatrix, toRow, type VectorInput } from "../base/matrix.ts";
+import { type MatrixInput, toRow, type VectorInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { queryColumns } from "../numerics/head_layout.ts";
 import type { RowEdit } from "./batch.ts";
@@ -32,9 +32,9 @@ import {
   toEdits,
   toId,
   toIds,
+  toPassing,
   type TopKeysOptions,
   toPosition,
-  toPositions,
   toReadOptions,
   toTimeout,
 } from "./memory_options.ts";
@@ -279,34 +279,16 @@ export class ClusterMemory {
    * Attention of passing queries, r × H·d, over all keys. Costs O(n (d + dv)) for each, over all hosts
    * together.
    *
-   * @param options `positions`, one per query, where a rule looks at positions; see {@link ReadOptions}.
+   * @param options `positions`, one per query, where a rule looks at positions; `maskOf`, the standing query
+   * whose mask they have, or null, with `editableMask`; see {@link PassingOptions}.
    * @throws {ClusterError} As `read`.
    */
   async attend(queries: MatrixInput, options: PassingOptions = {}): Promise<ClusterOutput> {
     const operation = "ClusterMemory.attend", { config, timeoutMs } = this.#parts;
-    const { scoring } = config, { layout } = scoring;
-    const { rows, positions, checked } = this.#given(operation, () => {
-      const rows = toMatrix(operation, "queries", queries);
-      const names = ["after", "timeoutMs", "partial"] as const, isPlaced = placesOf(scoring) !== null;
-      const { positions, ...read } = takeOptions(operation, options, [
-        ...names,
-        ...isPlaced ? ["positions"] as const : [],
-      ]);
-      return {
-        rows,
-        positions: toPositions(operation, positions, rows.shape[0], scoring),
-        checked: toReadOptions(operation, read, config, timeoutMs),
-      };
+    const { passing, checked } = this.#given(operation, () => {
+      return toPassing(operation, queries, options, config, timeoutMs);
     });
-    const [, columns] = rows.shape;
-    if (columns !== queryColumns(layout)) {
-      throw new InputError(
-        operation,
-        `queries has ${columns} columns`,
-        `${queryColumns(layout)} (heads × dim)`,
-      );
-    }
-    return await this.#reader.attend(operation, { rows, positions }, checked);
+    return await this.#reader.attend(operation, passing, checked);
   }
 
   /**

@@ -3,7 +3,6 @@
  * those.
  */
 
-import type { Matrix } from "../base/matrix.ts";
 import { shownMatrix } from "../display/shown_matrix.ts";
 import { outputColumns } from "../numerics/head_layout.ts";
 import { Asker, type AskerParts } from "./asker.ts";
@@ -18,6 +17,7 @@ import {
   type MergedStates,
   ofPassing,
   ofStanding,
+  type PassingRows,
   type StatesQuestion,
 } from "./state_questions.ts";
 import type { PlacedRow } from "./messages.ts";
@@ -88,11 +88,10 @@ export class ClusterReader {
   /** Attention of passing queries. */
   async attend(
     operation: string,
-    { rows, positions }: { readonly rows: Matrix; readonly positions: Float64Array | null },
+    passing: PassingRows,
     checked: CheckedRead,
   ): Promise<ClusterOutput> {
-    const question = ofPassing(rows.data, rows.shape[1], positions);
-    return this.#toOutput(await this.#states(operation, question, checked, true));
+    return this.#toOutput(await this.#states(operation, ofPassing(passing), checked, true));
   }
 
   /**

@@ -5,9 +5,9 @@
 
 import { describe, InputError } from "../base/errors.ts";
 import { isCount, takeList } from "../base/lists.ts";
-import { toRow, type VectorInput } from "../base/matrix.ts";
+import { type MatrixInput, toMatrix, toRow, type VectorInput } from "../base/matrix.ts";
 import { takeOptions, takeWord } from "../base/names.ts";
-import { keyColumns, valueColumns } from "../numerics/head_layout.ts";
+import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
 import { ENTRY } from "../write/mask_input.ts";
 import { checkPlace } from "../write/places.ts";
 import type { RowEdit } from "./batch.ts";
@@ -20,6 +20,7 @@ import {
 } from "./cluster_config.ts";
 import { placesOf, type Scoring } from "./exact_sums.ts";
 import { isBias } from "./pair_masks.ts";
+import type { PassingRows } from "./state_questions.ts";
 import { type ClusterToken, NO_TOKEN, toToken } from "./token.ts";
 
 /** An edit of a key with its value, by the caller's own id: 1 to 512 characters of any text. */
@@ -100,6 +101,11 @@ export interface ReadOptions {
 export interface PassingOptions extends ReadOptions {
   /** A position for each of them: required where a rule looks at positions, and unknown elsewhere. */
   readonly positions?: ArrayLike<number>;
+  /**
+   * The id of the standing query whose mask they have, or null for none: required in a cluster with
+   * `editableMask`, and unknown elsewhere.
+   */
+  readonly maskOf?: string | null;
 }
 
 /** Limits on the age of rows that are given again, and on the time for new answers. */
@@ -229,14 +235,37 @@ export function toPosition(operation: string, name: string, position: unknown, s
   return position + 0;
 }
 
-/** Checks the positions of `count` passing queries; null where no rule looks at positions. */
-export function toPositions(
+/** Checks passing queries and their options. */
+export function toPassing(
   operation: string,
-  positions: unknown,
-  count: number,
-  scoring: Scoring,
-): Float64Array | null {
-  if (placesOf(scoring) === null) return null;
+  queries: MatrixInput,
+  options: PassingOptions,
+  config: ClusterConfig,
+  timeoutMs: number,
+): { readonly passing: PassingRows; readonly checked: CheckedRead } {
+  const { scoring } = config, columns = queryColumns(scoring.layout), isPlaced = placesOf(scoring) !== null;
+  const { data: rows, shape: [count, found] } = toMatrix(operation, "queries", queries);
+  const { positions, maskOf, ...read } = takeOptions(operation, options, [
+    ...["after", "timeoutMs", "partial"] as const,
+    ...isPlaced ? ["positions"] as const : [],
+    ...scoring.isMasked ? ["maskOf"] as const : [],
+  ]);
+  if (found !== columns) {
+    throw new InputError(operation, `queries has ${found} columns`, `${columns} (heads × dim)`);
+  }
+  if (scoring.isMasked && maskOf === undefined) {
+    const expected = "the id of a standing query whose mask they have, or null for none";
+    throw new InputError(operation, "maskOf is undefined", expected);
+  }
+  const ofMask = scoring.isMasked ? maskOf === null ? "" : toId(operation, "maskOf", maskOf) : null;
+  const places = isPlaced ? toPositions(operation, positions, count, scoring) : null;
+  return {
+    passing: { rows, columns, positions: places, maskOf: ofMask },
+    checked: toReadOptions(operation, read, config, timeoutMs),
+  };
+}
+
+function toPositions(operation: string, positions: unknown, count: number, scoring: Scoring): Float64Array {
   const { length, entries } = takeList(operation, "positions", positions, `${count} numbers, one per query`);
   if (length !== count) {
     throw new InputError(operation, `positions has ${length} numbers`, `${count} (one per query)`);

@@ -12,7 +12,8 @@
  *              5 drift   u32 count, texts, u32 count · P, count × P sequences       how far answers have moved since these records
  *              6 state   f64 sequence, u32 from, u32 room          a piece of the snapshot that was made at this sequence
  *              7 queries u32 count, texts                  ids of standing queries, whose rows are asked for
- *              8 attend  floats, u32 count, count × f64    rows of passing queries with their positions
+ *              8 attend  floats, u32 count, count × f64, text    rows of passing queries with their positions, and the id of the
+ *                                                          standing query whose mask they have; "" for none
  *     reply    u32 version, u32 count, count × (u32 partition, u32 status, then)
  *              0 ok      f64 sequence, 16 chain, f64 sequence of "query", f64 age, f64 keys, f64 norm of keys, f64 norm of
  *                        values, bytes of the answer
@@ -37,12 +38,25 @@ const VERSION = 1;
 /** A question about partitions. */
 export type Question =
   | { readonly kind: "read"; readonly ids: readonly string[] }
-  | { readonly kind: "attend"; readonly rows: Float32Array; readonly positions?: Float64Array }
+  | PassingQuestion
   | TopQuestion
   | { readonly kind: "rows"; readonly ids: readonly string[] }
   | { readonly kind: "queries"; readonly ids: readonly string[] }
   | { readonly kind: "drift"; readonly ids: readonly string[]; readonly since: Float64Array }
   | StateQuestion;
+
+/** A question about passing queries. */
+export interface PassingQuestion {
+  readonly kind: "attend";
+  readonly rows: Float32Array;
+  /** There in a cluster whose rows have positions, or whose pairs have masks. */
+  readonly placed?: {
+    /** A position for each query; none where rows have none. */
+    readonly positions: Float64Array;
+    /** The standing query whose mask they have; "" for none. */
+    readonly maskOf: string;
+  };
+}
 
 /** A question for a piece of a snapshot of a partition. */
 export interface StateQuestion {
@@ -115,8 +129,8 @@ export const WAIT_BYTES = [8, 16] as const;
 export function encodeRequest(request: HostRequest): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter(), { question } = request;
   out.u32(VERSION);
-  const positions = question.kind === "attend" ? question.positions : undefined;
-  out.u32(KINDS.indexOf(positions ? "placed" : question.kind) + 1);
+  const placed = question.kind === "attend" ? question.placed : undefined;
+  out.u32(KINDS.indexOf(placed ? "placed" : question.kind) + 1);
   out.f64(request.waitMs);
   out.f64(request.querySequence);
   out.u32(request.partitions.length);
@@ -126,9 +140,10 @@ export function encodeRequest(request: HostRequest): Uint8Array<ArrayBuffer> {
   }
   if (question.kind === "attend") {
     out.floats(question.rows);
-    if (positions) {
-      out.u32(positions.length);
-      for (const position of positions) out.f64(position);
+    if (placed) {
+      out.u32(placed.positions.length);
+      for (const position of placed.positions) out.f64(position);
+      out.text(placed.maskOf);
     }
   } else if (question.kind === "top") {
     out.text(question.id);
@@ -172,7 +187,11 @@ function readQuestion(kind: typeof KINDS[number] | undefined, reader: ByteReader
   if (kind === "placed") {
     const rows = reader.floats(), positions: number[] = [];
     for (let left = reader.u32(); left > 0; left--) positions.push(reader.f64());
-    return { kind: "attend", rows, positions: Float64Array.from(positions) };
+    return {
+      kind: "attend",
+      rows,
+      placed: { positions: Float64Array.from(positions), maskOf: reader.text() },
+    };
   }
   if (kind === "top") {
     return {

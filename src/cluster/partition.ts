@@ -266,10 +266,10 @@ export class Partition {
     return true;
   }
 
-  /** The state of a query that is kept nowhere. */
-  pass(row: Float32Array, position = 0): ExactSums {
+  /** The state of a query that is kept nowhere; it has the mask of the standing query `maskOf`, "" for none. */
+  pass(row: Float32Array, position = 0, maskOf = ""): ExactSums {
     const sums = new ExactSums(this.#scoring, row, position);
-    sums.build(this.#keys(null), this.#scratch);
+    sums.build(maskOf === "" ? this.#keys(null) : this.#keysOf(maskOf), this.#scratch);
     return sums;
   }
 

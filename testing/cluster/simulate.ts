@@ -339,11 +339,12 @@ class Simulation {
 
   #attend(client: Client, random: Random, timeoutMs: number): void {
     const row = random.row(DIM), after = this.#token, position = randomPlace(random);
-    const placed = this.#forms.places === null ? {} : { positions: [position] };
+    const id = `q${random.below(QUERIES)}`, masked = this.#run.isMasked ? { maskOf: id } : {};
+    const placed = { ...masked, ...(this.#forms.places === null ? {} : { positions: [position] }) };
     this.#begin(
       client.node,
       client.memory.attend([row], { after, timeoutMs, ...placed }).then((answer) => {
-        this.#judgeRows([{ row, position }], answer, after);
+        this.#judgeRows([{ row, position, id }], answer, after);
       }),
     );
   }

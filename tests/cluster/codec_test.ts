@@ -36,7 +36,7 @@ function request(random: Random): HostRequest {
     { kind: "rows", ids },
     { kind: "queries", ids },
     { kind: "attend", rows: random.row(2 * random.below(4)) },
-    { kind: "attend", rows: random.row(4), positions: Float64Array.of(0.5, -3) },
+    { kind: "attend", rows: random.row(4), placed: { positions: Float64Array.of(0.5, -3), maskOf: "q" } },
     { kind: "top", id: "q", head: 0, count: random.below(9), skip: 2, sequence: 7, room: 99 },
     { kind: "state", sequence: 5, from: 9, room: 2 ** 20 },
     { kind: "drift", ids, since: Float64Array.from(ids.flatMap(() => [1, 2, 3])) },

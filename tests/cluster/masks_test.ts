@@ -177,9 +177,12 @@ Deno.test("cluster: blocks, rows and columns of a mask change as those of one en
     theirs.data.forEach((L, at) => L === sums[at] || assertAlmostEquals(L, sums[at], 1e-5));
   }
   assertGreater(certified, 0);
-  // Passing queries have no mask, as on one engine.
-  const passing = random.rows(1, 6), { output } = await memory.attend(passing);
-  (await live.attend(passing)).data.forEach((o, at) => assertAlmostEquals(o, output.data[at], 2e-7));
+  // Passing queries have the mask of a standing query, or none.
+  const masked = await memory.attend(query, { maskOf: "q1" }),
+    all = await memory.attend(query, { maskOf: null });
+  const standing = await memory.read(["q1"]), none = { mask: () => true };
+  assertEquals(masked.output.data.subarray(4, 8), standing.output.data);
+  (await live.attend(query, none)).data.forEach((o, at) => assertAlmostEquals(o, all.output.data[at], 2e-7));
 });
 
 Deno.test("cluster: a deleted key takes along what was said of it, what was said of a query stays", async () => {
@@ -229,6 +232,15 @@ Deno.test("cluster: masks are refused where they were not made, and malformed on
   for (const [given, words] of refused) {
     assertMatch((await assertRejects(() => memory.edit([given as never]), InputError)).message, words);
   }
+  const passing: readonly [object, RegExp][] = [
+    [{}, /maskOf is undefined, expected the id of a standing query/],
+    [{ maskOf: "" }, /maskOf is ""/],
+    [{ maskOf: 3 }, /maskOf is 3/],
+  ];
+  for (const [options, words] of passing) {
+    assertMatch((await assertRejects(() => memory.attend([[1]], options), InputError)).message, words);
+  }
+  await assertRejects(() => plain.attend([[1]], { maskOf: "q" }), InputError, '"maskOf" is unknown');
   const error = await assertRejects(() => plain.edit([mask as never]), InputError);
   assertMatch(error.message, /edits\[0\]\.kind is "setMask", expected "set" or "delete"/);
   await assertRejects(
