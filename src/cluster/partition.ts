@@ -22,6 +22,7 @@ import { heaviestOf } from "../numerics/heaviest.ts";
 import { keyColumns, valueColumns } from "../numerics/head_layout.ts";
 import { exponentOf, shiftedExp } from "../numerics/power_shift.ts";
 import { Ledger } from "./ledger.ts";
+import { type KeyChange, KeyChanges } from "./key_changes.ts";
 import type { LogRecord } from "./log.ts";
 import { type KeyMask, type MaskEdit, PairMasks } from "./pair_masks.ts";
 import { isReachAlone } from "./pair_score.ts";
@@ -29,8 +30,6 @@ import { isReachAlone } from "./pair_score.ts";
 const FIRST_SLOTS = 64;
 /** Numbers of a head that `drift` writes. */
 export const DRIFT_COLUMNS = 4;
-/** Changes that are kept for queries that are behind; a query that is further behind is built anew. */
-const MOST_CHANGES = 4096;
 
 /**
  * A standing query: its row, its position, and the sequence of the record that set or moved it. A query that
@@ -41,19 +40,6 @@ export interface StandingQuery {
   /** 0 where no rule looks at positions. */
   readonly position: number;
   readonly version: number;
-}
-
-/** A change of a key: the row that was, if there was one, then the row that is. */
-interface KeyChange {
-  /** The record that made it. */
-  readonly sequence: number;
-  readonly rows: Float32Array;
-  readonly exponents: Int16Array;
-  /** The positions, likewise. */
-  readonly positions: readonly [before: number, after: number];
-  readonly masks: readonly [before: KeyMask | null, after: KeyMask | null];
-  readonly had: boolean;
-  readonly has: boolean;
 }
 
 /** The beginning of a change: the row that was. */
@@ -97,10 +83,7 @@ export class Partition {
   #exponents: Int16Array<ArrayBuffer>;
   #scratch = new Float64Array(FIRST_SLOTS);
   readonly #sums = new Map<string, { readonly sums: ExactSums; readonly query: StandingQuery }>();
-  #changes: KeyChange[] = [];
-  /** Changes that were dropped from the list, and the record of the last of them. */
-  #dropped = 0;
-  #droppedSequence = 0;
+  readonly #changes = new KeyChanges();
   /** The record that is being applied. */
   #applying = 0;
   /** Upper bounds of the norms of key rows and value rows. */
@@ -147,8 +130,7 @@ export class Partition {
     let bytes = this.#rows.byteLength + this.#exponents.byteLength + 9 * this.#isLive.length;
     bytes += (this.#given?.byteLength ?? 0) + this.#positions.byteLength + (this.masks?.bytes ?? 0);
     for (const { sums } of this.#sums.values()) bytes += sums.bytes;
-    for (const { rows } of this.#changes) bytes += rows.byteLength;
-    return bytes;
+    return bytes + this.#changes.bytes;
   }
 
   /** Live ids with their rows, which are views or copies, and positions; in no particular order. */
@@ -205,10 +187,10 @@ export class Partition {
       held = { sums: new ExactSums(this.#scoring, query.row, query.position), query };
       this.#sums.set(id, held);
     }
-    const { sums } = held, end = this.#dropped + this.#changes.length;
-    if (sums.changes < this.#dropped) sums.lose();
-    for (let at = Math.max(sums.changes, this.#dropped); at < end; at++) {
-      const { rows, exponents, positions, masks, had, has } = this.#changes[at - this.#dropped];
+    const { sums } = held, { first, end } = this.#changes;
+    if (sums.changes < first) sums.lose();
+    for (let at = Math.max(sums.changes, first); at < end; at++) {
+      const { rows, exponents, positions, masks, had, has } = this.#changes.at(at);
       if (had) sums.change(-1, rows, 0, exponents, 0, positions[0], this.#biasOf(id, masks[0]));
       if (!has) continue;
       const { kvHeads } = this.#scoring.layout, bias = this.#biasOf(id, masks[1]);
@@ -226,8 +208,7 @@ export class Partition {
   /** Whether `update` would do something. */
   isBehind(id: string, query: StandingQuery): boolean {
     const held = this.#sums.get(id);
-    return held?.query !== query || held.sums.isLost ||
-      held.sums.changes < this.#dropped + this.#changes.length;
+    return held?.query !== query || held.sums.isLost || held.sums.changes < this.#changes.end;
   }
 
   /**
@@ -237,7 +218,7 @@ export class Partition {
    */
   drift(id: string, query: StandingQuery, since: number, target: Float64Array, offset: number): boolean {
     const sums = this.update(id, query), { layout } = this.#scoring, { heads, valueDim, kvHeads } = layout;
-    const known = Math.max(this.#droppedSequence, this.ledger.begin, this.masks?.changedAt(id) ?? 0);
+    const known = Math.max(this.#changes.droppedSequence, this.ledger.begin, this.masks?.changedAt(id) ?? 0);
     if (since < known) return false;
     const state = new Float64Array(stateColumns(layout));
     sums.write(state, 0);
@@ -249,7 +230,7 @@ export class Partition {
       target[at] = shift;
       target[at + 1] = state[from + 1];
       target[at + 2] = target[at + 3] = 0;
-      for (const { sequence, rows, positions, masks, had, has } of this.#changes) {
+      for (const { sequence, rows, positions, masks, had, has } of this.#changes.kept) {
         if (sequence <= since) continue;
         const weigh = (start: number, at: 0 | 1) =>
           weightOf(sums.scoreOf(head, rows, start, positions[at], this.#biasOf(id, masks[at])), shift);
@@ -434,8 +415,7 @@ export class Partition {
   /** Copies the row that is about to change; null while no sums are held. */
   #beginChange(slot: number | undefined): ChangeBegun | null {
     if (this.#sums.size === 0) {
-      this.#dropChanges();
-      this.#dropped++;
+      this.#changes.skip(this.#applying);
       return null;
     }
     const { kvHeads } = this.#scoring.layout;
@@ -458,13 +438,6 @@ export class Partition {
     const positions = [position, slot === null ? 0 : this.#positionAt(slot)] as const;
     const masks = [mask, slot === null ? null : this.#maskAt(slot)] as const, sequence = this.#applying;
     this.#changes.push({ sequence, rows, exponents, positions, masks, had, has: slot !== null });
-    if (this.#changes.length > MOST_CHANGES) this.#dropChanges();
-  }
-
-  #dropChanges(): void {
-    this.#dropped += this.#changes.length;
-    this.#droppedSequence = this.#applying;
-    this.#changes = [];
   }
 
   #takeSlot(): number {
