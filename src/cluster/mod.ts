@@ -31,6 +31,7 @@ export type { ClusterExample, ClusterLearnerOptions } from "./learner_questions.
 export { ClusterMemory } from "./cluster_memory.ts";
 export type { ClusterKey, ClusterOutput, PartitionPlace, StoredKey } from "./cluster_answers.ts";
 export type { ClusterShape, MadeShape } from "./cluster_config.ts";
+export type { RuleOptions } from "../durable/score_rules.ts";
 export type { ClusterStatus, PartitionStatus } from "./cluster_status.ts";
 export { ClusterError, type ClusterFault } from "./cluster_error.ts";
 export type {

@@ -26,6 +26,7 @@ interface Said {
 /** What was said of a key; it is never changed, but replaced. */
 export interface KeyMask {
   readonly all: Said | null;
+  /** What was said of pairs after everything that was said of the key or the query as a whole. */
   readonly pairs: ReadonlyMap<string, Said>;
 }
 
@@ -68,10 +69,9 @@ export class PairMasks {
   bias(query: string, mask: KeyMask | null): number {
     const ofQuery = this.#queries.get(query) ?? NOTHING;
     if (mask === null) return ofQuery.bias;
-    let newest: Said = mask.all !== null && mask.all.stamp > ofQuery.stamp ? mask.all : ofQuery;
     const ofPair = mask.pairs.get(query);
-    if (ofPair !== undefined && ofPair.stamp > newest.stamp) newest = ofPair;
-    return newest.bias;
+    if (ofPair !== undefined) return ofPair.bias;
+    return mask.all !== null && mask.all.stamp > ofQuery.stamp ? mask.all.bias : ofQuery.bias;
   }
 
   /** Says something of a key. */

@@ -15,8 +15,14 @@ import type { ScoreRule } from "../numerics/score_rule.ts";
 import { MetadataReader } from "../store/metadata.ts";
 import { readRule, RULE_NAME, writeRule } from "../store/saved_rule.ts";
 
-/** The options of an engine that are rules of scores, beside the scale and the softcap. */
-export const RULE_OPTIONS = [
+/** Rules of scores beside the scale and the softcap, as the options of an engine that give them. */
+export type RuleOptions = Pick<
+  AttentionOptions,
+  "biasBeforeSoftcap" | "sinks" | "alibi" | "distanceBias" | "blockMask" | "rotary" | "causal" | "window"
+>;
+
+/** The names of {@link RuleOptions}. */
+export const RULE_OPTIONS: readonly (keyof RuleOptions)[] = [
   "biasBeforeSoftcap",
   "sinks",
   "alibi",
@@ -25,10 +31,7 @@ export const RULE_OPTIONS = [
   "rotary",
   "causal",
   "window",
-] as const satisfies readonly (keyof AttentionOptions)[];
-
-/** Rules as options; each is described at {@link AttentionOptions}. */
-export type RuleOptions = Pick<AttentionOptions, typeof RULE_OPTIONS[number]>;
+];
 
 /** The factor and the cap of a score. */
 type Scaling = Pick<ScoreRule, "scale" | "softcap">;

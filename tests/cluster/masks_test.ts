@@ -29,6 +29,8 @@ import { Damage } from "../../src/cluster/cluster_error.ts";
 import { formsOf, stateColumns } from "../../src/cluster/exact_sums.ts";
 import { mergePartitions } from "../../src/cluster/merge.ts";
 import { type ClusterEdit, ClusterLearner, connect, host, memoryLog } from "../../src/cluster/mod.ts";
+import { hostKey } from "../../src/cluster/members.ts";
+import { decodeReply, encodeRequest, type Question } from "../../src/cluster/messages.ts";
 import { Partition, type StandingQuery } from "../../src/cluster/partition.ts";
 import { decodeSnapshot, encodeSnapshot } from "../../src/cluster/snapshot.ts";
 import { OnlineLearner } from "../../src/learning/mod.ts";
@@ -250,6 +252,42 @@ Deno.test("cluster: masks are refused where they were not made, and malformed on
   );
   for (const one of [log, plainLog]) assertEquals((await (await one.open("client")).facts()).records, 0);
   assertEquals(await memory.edit([{ kind: "setMask", entry: true, keys: [] }]), { partitions: {}, query: 0 });
+  // An entry is kept as one engine keeps it, as float32.
+  const { partitions } = await memory.edit([{ kind: "setMask", entry: 0.1, keys: ["a"] }]);
+  const [partition] = Object.keys(partitions), session = await log.open("host");
+  for await (const [{ body }] of session.follow(`log.${partition}`, 0)) {
+    const forms = { places: null, isMasked: true };
+    assertEquals(decodeBatch(body, "keys", 2, forms).edits[0].mask?.bias, Math.fround(0.1));
+    break;
+  }
+});
+
+Deno.test("cluster: a host refuses passing queries without the mask or the positions that its cluster has", async () => {
+  const log = memoryLog(), create = { dim: 1, valueDim: 1, partitions: 1, editableMask: true, alibi: true };
+  await using _host = await host(log);
+  await using memory = await connect(log, { create });
+  await memory.edit([{ kind: "set", id: "a", key: [1], value: [2], position: 3 }]);
+  assertEquals((await memory.attend([[1]], { positions: [1], maskOf: null })).output.data[0], 2);
+  const session = await log.open("client"), [name] = memory.status().hosts;
+  const rows = Float32Array.of(1), right = { positions: Float64Array.of(1), maskOf: "" };
+  const ask = async (question: Question) => {
+    const partitions = [{ partition: 0, sequence: 0 }];
+    const request = encodeRequest({ question, waitMs: 100, querySequence: 0, partitions });
+    const [reply] = decodeReply(new Uint8Array(await session.request(hostKey(name), request)));
+    return reply.status === "ok" ? "" : reply.why;
+  };
+  assertEquals(await ask({ kind: "attend", rows, placed: right }), "");
+  const refused: readonly [Question, RegExp][] = [
+    [{ kind: "attend", rows }, /0 positions came, expected 1/],
+    [{ kind: "attend", rows: new Float32Array(0) }, /without a mask/],
+    [
+      { kind: "attend", rows, placed: { ...right, positions: new Float64Array(2) } },
+      /2 positions came, expected 1/,
+    ],
+    [{ kind: "attend", rows, placed: { ...right, positions: Float64Array.of(NaN) } }, /position is NaN/],
+    [{ kind: "attend", rows, placed: { ...right, positions: Float64Array.of(2 ** 47) } }, /2\^46/],
+  ];
+  for (const [question, words] of refused) assertMatch(await ask(question), words);
 });
 
 Deno.test("cluster: records and snapshots with masks are read as written, and others are damage", () => {

@@ -321,6 +321,22 @@ Deno.test("cluster: a query that moves within a window is patched, not built ane
   assertEquals(stateOf(fresh, "q", query, columns), stateOf(writer.partition, "q", query, columns));
 });
 
+Deno.test("cluster: a query that moves is another version of the same row, and one that is not there stays away", () => {
+  const queries = emptyQueries(configOf(ONE_HEAD_RULES.causal)), row = Float32Array.of(1, 2, 3);
+  const apply = (number: number, previous: Uint8Array<ArrayBuffer>, edits: readonly RowEdit[]) => {
+    const body = encodeBatch({ kind: "queries", client: "c", number, known: 0, previous, edits }, true);
+    queries.apply({ sequence: 10 * number, body });
+    return hashOf(body);
+  };
+  const first = apply(1, NO_HASH, [{ id: "q", row, position: 4 }]), before = queries.get("q");
+  const second = apply(2, first, [{ id: "q", row: null, position: 9 }, { id: "r", row: null, position: 1 }]);
+  assertEquals([before?.version, queries.get("q")], [10, { row, position: 9, version: 20 }]);
+  assert(queries.get("q")?.row === before?.row, "sums are patched by that");
+  assertEquals(queries.size, 1);
+  apply(3, second, [{ id: "q", row: null }]);
+  assertEquals(queries.size, 0);
+});
+
 Deno.test("cluster: rules are kept as they were made, and another rule is another cluster", async () => {
   for (const [name, rule] of Object.entries(RULES)) {
     const log = memoryLog(), create: ClusterShape = { ...ruleOptions(rule), partitions: 2 };
