@@ -6,10 +6,12 @@
  */
 
 import { queryColumns } from "../numerics/head_layout.ts";
+import type { ScoreRule } from "../numerics/score_rule.ts";
+import { checkPosition } from "./batch.ts";
 import type { ClusterConfig } from "./cluster_config.ts";
 import type { Clock } from "./clock.ts";
 import { driftColumns } from "./drift.ts";
-import { stateColumns } from "./exact_sums.ts";
+import { type ExactSums, placesOf, stateColumns } from "./exact_sums.ts";
 import type { HeavyLists } from "./heavy_lists.ts";
 import {
   decodeRequest,
@@ -19,6 +21,7 @@ import {
   encodeStatePiece,
   type HostRequest,
   type PartitionReply,
+  type PassingQuestion,
   type Question,
   type Refusal,
 } from "./messages.ts";
@@ -84,12 +87,19 @@ export function refuseAll(why: string): Uint8Array<ArrayBuffer> {
   return encodeReply([{ status: "malformed", partition: 0, why }]);
 }
 
-function checkRequest({ partitions, scoring: { layout } }: ClusterConfig, { question }: HostRequest): void {
+function checkRequest({ partitions, scoring }: ClusterConfig, { question }: HostRequest): void {
+  const { layout } = scoring, rule = placesOf(scoring);
   if (question.kind === "attend") {
     if (question.rows.length % queryColumns(layout) !== 0) {
       throw new Error(`rows have ${question.rows.length} numbers, expected rows of ${queryColumns(layout)}`);
     }
     if (!question.rows.every(Number.isFinite)) throw new Error("rows have a number that is not finite");
+    const { placed } = question, count = question.rows.length / queryColumns(layout);
+    const expected = rule ? count : 0, found = placed?.positions.length ?? 0;
+    if (found !== expected) throw new Error(`${found} positions came, expected ${expected}`);
+    for (const position of rule && placed ? placed.positions : []) checkPosition(rule as ScoreRule, position);
+    // Whoever asks without knowing of masks must not see past them.
+    if (scoring.isMasked && !placed) throw new Error("passing queries came without a mask");
   }
   if (question.kind === "drift" && question.since.length !== question.ids.length * partitions) {
     throw new Error(`${question.since.length} sequences came, expected ${partitions} for each query`);
@@ -145,9 +155,13 @@ async function answerQuestion(
   partition: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { layout } = config.scoring, columns = stateColumns(layout) + 2;
-  if (question.kind === "rows") return encodeRows(question.ids.map((id) => state.copyRow(id)));
-  if (question.kind === "queries") {
-    return encodeRows(question.ids.map((id) => queries.state.get(id)?.row ?? null));
+  const isPlaced = placesOf(config.scoring) !== null;
+  if (question.kind === "rows" || question.kind === "queries") {
+    return encodeRows(question.ids.map((id) => {
+      const found = question.kind === "rows" ? state.copyRow(id) : queries.state.get(id);
+      if (!found) return null;
+      return isPlaced ? { row: found.row, position: found.position } : { row: found.row };
+    }));
   }
   if (question.kind === "state") {
     const make = () => encodeSnapshot({ config, kind: "keys", partition }, state);
@@ -170,7 +184,12 @@ async function answerQuestion(
       return encodeHeavy({ version: 0, sequence, shift: 0, mass: 0, before: 0, behind: 0, keys: [] });
     }
     return encodeHeavy(heavyLists.part(partition, question, () => {
-      const heavy = state.heaviest(state.update(question.id, query), question.head, question.count);
+      const heavy = state.heaviest(
+        question.id,
+        state.update(question.id, query),
+        question.head,
+        question.count,
+      );
       return { version: query.version, sequence, ...heavy };
     }));
   }
@@ -186,7 +205,7 @@ async function answerQuestion(
     if (isRead && !query) continue;
     const sums = isRead && query
       ? state.update(question.ids[at], query)
-      : state.pass((question as Question & { kind: "attend" }).rows.subarray(at * width, (at + 1) * width));
+      : passing(state, question as PassingQuestion, at, width);
     numbers[at * columns] = query?.version ?? 1;
     numbers[at * columns + 1] = sums.norm;
     sums.write(numbers, at * columns + 2);
@@ -195,6 +214,16 @@ async function answerQuestion(
     since = clock.now();
   }
   return new Uint8Array(numbers.buffer);
+}
+
+/** The state of the passing query at a place of a question. */
+function passing(
+  state: Partition,
+  { rows, placed }: PassingQuestion,
+  at: number,
+  width: number,
+): ExactSums {
+  return state.pass(rows.subarray(at * width, (at + 1) * width), placed?.positions[at], placed?.maskOf);
 }
 
 function refuse(partition: number, status: Refusal, why: string): PartitionReply {

@@ -3,7 +3,7 @@
  * gone.
  *
  *     0   u32   CRC-32 of all bytes behind it
- *     4   u32   version, 1
+ *     4   u32   version: 1, or 2 in a cluster whose rows have positions
  *     8   u32   1 edits of keys, 2 edits of queries
  *     12  f64   number: 1, 2, 3 … for each client and subject
  *     20  f64   known: the newest sequence of the subject that the client knows of
@@ -11,6 +11,10 @@
  *     44        text client, u32 count, then `count` edits:
  *               u32 1  text id  floats      the row of a key [key | value], or of a query, is set
  *               u32 2  text id              the row is deleted; nothing happens if there is none
+ *               u32 3  text id  f64  floats the same as 1, at a position; of version 2, which has no 1
+ *               u32 4  text id  f64         the row is moved to a position; nothing happens if there is none
+ *               u32 5  text id  u32 count, texts  f64   a bias of the key with queries, of all where count is 0;
+ *                                           of all keys where the id is empty; in a cluster that has masks
  *
  * All little-endian; `floats` and `text` as in `durable/byte_buffer.ts`. Rows are set whole, so that doing a
  * batch twice is the only thing that has to be prevented.
@@ -18,10 +22,14 @@
 
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
+import { InputError } from "../base/errors.ts";
 import { ByteReader, ByteWriter } from "../durable/byte_buffer.ts";
+import type { ScoreRule } from "../numerics/score_rule.ts";
+import { checkPlace } from "../write/places.ts";
 import { Damage } from "./cluster_error.ts";
+import { isBias, type MaskEdit } from "./pair_masks.ts";
 
-const VERSION = 1, SET = 1, DELETE = 2;
+const PLAIN_VERSION = 1, PLACED_VERSION = 2, SET = 1, DELETE = 2, PLACE = 3, MOVE = 4, MASK = 5;
 /** Bytes of a hash: SHA-256, cut off. */
 export const HASH_BYTES = 16;
 /** The hash before the first batch, and the chain before the first record. */
@@ -30,11 +38,26 @@ export const NO_HASH = new Uint8Array(HASH_BYTES);
 /** The table that a batch edits. */
 export type BatchKind = "keys" | "queries";
 
-/** One edit, with its row as it is stored; null for a deletion. */
+/** One edit, with its row as it is stored; null for a deletion, and for a move where there is a position. */
 export interface RowEdit {
   readonly id: string;
   readonly row: Float32Array<ArrayBuffer> | null;
+  /** There where rows have positions, but for a deletion. */
+  readonly position?: number;
+  /** What is said of the pairs of the key, or of all keys where `id` is ""; the row stays as it is. */
+  readonly mask?: MaskEdit;
 }
+
+/** The forms of edits that a cluster has beside those of all. */
+export interface BatchForms {
+  /** The rule by which rows have positions; null where they have none. */
+  readonly places: ScoreRule | null;
+  /** Whether pairs have masks. */
+  readonly isMasked: boolean;
+}
+
+/** The forms of a cluster without rules. */
+export const PLAIN_FORMS: BatchForms = { places: null, isMasked: false };
 
 /** A batch. */
 export interface Batch {
@@ -47,24 +70,34 @@ export interface Batch {
 }
 
 /** Bytes of an edit in a batch, at most. */
-export function editBytes({ id, row }: RowEdit): number {
-  return 16 + 3 * id.length + (row === null ? 0 : row.byteLength);
+export function editBytes({ id, row, mask }: RowEdit): number {
+  const masked = mask?.queries.reduce((bytes, query) => bytes + 8 + 3 * query.length, 16) ?? 0;
+  return 24 + 3 * id.length + (row === null ? 0 : row.byteLength) + masked;
 }
 
-/** Writes a batch. */
-export function encodeBatch(batch: Batch): Uint8Array<ArrayBuffer> {
+/** Writes a batch of a cluster whose rows have positions, or have none. */
+export function encodeBatch(batch: Batch, isPlaced = false): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter();
   out.u32(0);
-  out.u32(VERSION);
+  out.u32(isPlaced ? PLACED_VERSION : PLAIN_VERSION);
   out.u32(batch.kind === "keys" ? 1 : 2);
   out.f64(batch.number);
   out.f64(batch.known);
   out.raw(batch.previous);
   out.text(batch.client);
   out.u32(batch.edits.length);
-  for (const { id, row } of batch.edits) {
-    out.u32(row === null ? DELETE : SET);
+  for (const { id, row, position, mask } of batch.edits) {
+    if (mask) {
+      out.u32(MASK);
+      out.text(id);
+      out.u32(mask.queries.length);
+      for (const query of mask.queries) out.text(query);
+      out.f64(mask.bias);
+      continue;
+    }
+    out.u32(codeOf(row !== null, isPlaced && position !== undefined));
     out.text(id);
+    if (isPlaced && position !== undefined) out.f64(position);
     if (row !== null) out.floats(row);
   }
   const bytes = out.view().slice();
@@ -72,24 +105,36 @@ export function encodeBatch(batch: Batch): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+function codeOf(hasRow: boolean, hasPosition: boolean): number {
+  if (hasRow) return hasPosition ? PLACE : SET;
+  return hasPosition ? MOVE : DELETE;
+}
+
 /**
- * Reads a batch whose rows have `width` numbers.
+ * Reads a batch whose rows have `width` numbers, and edits of the forms that the cluster has.
  *
  * @throws {Damage} When the bytes are none.
  */
-export function decodeBatch(bytes: Uint8Array<ArrayBuffer>, kind: BatchKind, width: number): Batch {
+export function decodeBatch(
+  bytes: Uint8Array<ArrayBuffer>,
+  kind: BatchKind,
+  width: number,
+  forms: BatchForms = PLAIN_FORMS,
+): Batch {
   try {
     const reader = new ByteReader(bytes);
     const crc = reader.u32(), found = crc32(bytes.subarray(4));
     if (crc !== found) throw new Damage(`record has the CRC ${found}, expected ${crc}`);
-    const version = reader.u32();
-    if (version !== VERSION) throw new Damage(`record has version ${version}, expected ${VERSION}`);
+    const version = reader.u32(), expected = forms.places ? PLACED_VERSION : PLAIN_VERSION;
+    if (version !== expected) throw new Damage(`record has version ${version}, expected ${expected}`);
     const code = reader.u32();
     if (code !== (kind === "keys" ? 1 : 2)) throw new Damage(`record is of kind ${code}, expected ${kind}`);
     const number = reader.f64(), known = reader.f64(), previous = reader.raw(HASH_BYTES);
     const client = reader.text(), count = reader.u32();
     const edits: RowEdit[] = [];
-    for (let at = 0; at < count; at++) edits.push(readEdit(reader, width));
+    for (let at = 0; at < count; at++) {
+      edits.push(readEdit(reader, width, kind === "keys" ? forms : { ...forms, isMasked: false }));
+    }
     if (!reader.isDone) throw new Damage("record is longer than its edits");
     return { kind, client, number, known, previous, edits };
   } catch (error) {
@@ -97,13 +142,38 @@ export function decodeBatch(bytes: Uint8Array<ArrayBuffer>, kind: BatchKind, wid
   }
 }
 
-function readEdit(reader: ByteReader, width: number): RowEdit {
+function readEdit(reader: ByteReader, width: number, { places: rule, isMasked }: BatchForms): RowEdit {
   const code = reader.u32(), id = reader.text();
+  if (code === MASK && isMasked) return { id, row: null, mask: readMask(reader, id) };
   if (code === DELETE) return { id, row: null };
-  if (code !== SET) throw new Damage(`edit is of kind ${code}, expected 1 or 2`);
+  if (code !== (rule ? PLACE : SET) && !(rule && code === MOVE)) {
+    throw new Damage(`edit is of kind ${code}, expected ${rule ? "2, 3 or 4" : "1 or 2"}`);
+  }
+  const placed = rule ? { position: checkPosition(rule, reader.f64()) } : {};
+  if (code === MOVE) return { id, row: null, ...placed };
   const row = reader.floats();
   if (row.length !== width) throw new Damage(`row has ${row.length} numbers, expected ${width}`);
-  return { id, row };
+  return { id, row, ...placed };
+}
+
+function readMask(reader: ByteReader, id: string): MaskEdit {
+  const queries: string[] = [];
+  for (let left = reader.u32(); left > 0; left--) queries.push(reader.text());
+  const bias = reader.f64();
+  if (!isBias(bias)) throw new Damage(`mask has the bias ${bias}, expected a number of float32 range`);
+  if (id === "" && queries.length === 0) throw new Damage("mask is of no key and no query");
+  return { queries, bias };
+}
+
+/** A position that came from elsewhere; it suits the rule, or is damage. */
+export function checkPosition(rule: ScoreRule, position: number): number {
+  try {
+    checkPlace("", "position", position, rule);
+  } catch (error) {
+    throw error instanceof InputError ? new Damage(`${error.actual}, expected ${error.expected}`) : error;
+  }
+  if (!Number.isFinite(position)) throw new Damage(`position is ${position}, expected a finite number`);
+  return position;
 }
 
 /** The hash of parts one after another. */

@@ -39,7 +39,7 @@ export interface ClusterOutput {
 export interface ClusterKey {
   /** The id of the key. */
   readonly id: string;
-  /** w = exp(s) / Σ exp(s) over all partitions, from 0 to 1. */
+  /** w = exp(s) / Σ exp(s) over all partitions, the sink's included, from 0 to 1. */
   readonly weight: number;
 }
 
@@ -49,4 +49,6 @@ export interface StoredKey {
   readonly key: Float32Array<ArrayBuffer>;
   /** Hkv·dv numbers. */
   readonly value: Float32Array<ArrayBuffer>;
+  /** Its position; not there in a cluster whose rules do not look at positions. */
+  readonly position?: number;
 }

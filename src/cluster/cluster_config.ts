@@ -2,17 +2,32 @@
  * The config of a cluster: the value "config" of its log, written once and never changed.
  */
 
-import { describe, InputError } from "../base/errors.ts";
+import { describe, FormatError, InputError } from "../base/errors.ts";
 import { isCount } from "../base/lists.ts";
 import { takeOptions } from "../base/names.ts";
+import {
+  readScoreRule,
+  RULE_OPTIONS,
+  type RuleOptions,
+  toScoreRule,
+  writeScoreRule,
+} from "../durable/score_rules.ts";
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
+import type { ScoreRule } from "../numerics/score_rule.ts";
 import { ClusterError } from "./cluster_error.ts";
 import { type Scoring, stateColumns } from "./exact_sums.ts";
 import { readJson, writeJson } from "./json_value.ts";
-import type { LogSession } from "./log.ts";
+import { LARGEST_VALUE, type LogSession } from "./log.ts";
+import { ruleOptionsOf } from "./rule_shape.ts";
 
-/** The shape of a cluster, which is fixed when it is made. */
-export interface ClusterShape {
+/**
+ * The shape of a cluster, which is fixed when it is made. The rules of scores are those of one engine, and so are
+ * their options: `causal`, `window`, `alibi`, `distanceBias`, `rotary`, `blockMask`, `sinks` and
+ * `biasBeforeSoftcap`. A table of distances is a list, or a function that is asked once. All rules together
+ * take 60 kB at most, some 11,000 numbers of tables. Where a rule looks at positions, every key and every query
+ * has one.
+ */
+export interface ClusterShape extends RuleOptions {
   /** d, numbers of a key of one head. */
   readonly dim: number;
   /** dv, numbers of a value of one head. */
@@ -30,9 +45,20 @@ export interface ClusterShape {
   readonly scale?: number;
   /** c in c·tanh(s/c), which caps scores; 0, the default, is none. */
   readonly softcap?: number;
+  /**
+   * Whether pairs of standing queries and keys have a mask, which the edit "setMask" changes; false unless given.
+   * Every pair may attend until something else is said of it.
+   */
+  readonly editableMask?: boolean;
   /** Hosts that hold each partition, 1 to 8, as far as there are as many; 1 unless given. */
   readonly replicas?: number;
 }
+
+/** The shape of a cluster that is there: with all that was left out, and its rules in their shortest form. */
+export type MadeShape =
+  & RuleOptions
+  & Pick<ClusterShape, "editableMask">
+  & Required<Omit<ClusterShape, keyof RuleOptions | "editableMask">>;
 
 /** A checked shape, and the name that the cluster got when it was made. */
 export interface ClusterConfig {
@@ -51,10 +77,15 @@ const FIELDS: readonly (keyof ClusterShape)[] = [
   "scale",
   "softcap",
   "replicas",
+  "editableMask",
+  ...RULE_OPTIONS,
 ];
 /** The key of the value. */
 export const CONFIG = "config";
-const VERSION = 1;
+/** That of a cluster without rules, which programs before rules can read, and of one with rules. */
+const PLAIN_VERSION = 1, RULED_VERSION = 2;
+/** Longer texts of shapes are cut off in messages. */
+const LONGEST_TEXT = 400;
 const MOST_PARTITIONS = 1024, MOST_REPLICAS = 8, MOST_COLUMNS = 65_536, LARGEST_SCALE = 2 ** 127;
 /** The most numbers of a query's state over a partition, so that it fits into one message. */
 const MOST_STATE = 60_000;
@@ -74,6 +105,34 @@ export function refuseStorage(operation: string, options: unknown, name: string)
 
 /** Checks a shape. */
 export function toConfig(operation: string, shape: ClusterShape, cluster: string): ClusterConfig {
+  const config = toRuledConfig(operation, shape, cluster, (given, layout, scaling) => {
+    return toScoreRule(
+      operation,
+      layout,
+      scaling,
+      Object.fromEntries(RULE_OPTIONS.map((name) => [name, given[name]])),
+    );
+  });
+  const { length } = encodeConfig(config);
+  if (length <= LARGEST_VALUE) return config;
+  throw new InputError(
+    operation,
+    `the rules take ${length} bytes`,
+    `${LARGEST_VALUE} at most, tables included`,
+  );
+}
+
+/** Checks a shape but for its rules, which `ruleOf` gives. */
+function toRuledConfig(
+  operation: string,
+  shape: ClusterShape,
+  cluster: string,
+  ruleOf: (
+    given: RuleOptions,
+    layout: HeadLayout,
+    scaling: { readonly scale: number; readonly softcap: number },
+  ) => ScoreRule | null,
+): ClusterConfig {
   refuseStorage(operation, shape, "create.storage");
   const given = takeOptions(operation, shape, FIELDS, "create field");
   const whole = (name: keyof ClusterShape, value: unknown, most: number): number => {
@@ -105,7 +164,10 @@ export function toConfig(operation: string, shape: ClusterShape, cluster: string
       `${MOST_STATE} at most (heads × (valueDim + 3))`,
     );
   }
-  const { scale = 1 / Math.sqrt(headDim), softcap = 0 } = given;
+  const { scale = 1 / Math.sqrt(headDim), softcap = 0, editableMask = false } = given;
+  if (typeof editableMask !== "boolean") {
+    throw new InputError(operation, `create.editableMask is ${describe(editableMask)}`, "a boolean");
+  }
   if (typeof scale !== "number" || !(Math.abs(scale) <= LARGEST_SCALE)) {
     throw new InputError(operation, `create.scale is ${describe(scale)}`, "a finite number of float32 range");
   }
@@ -116,7 +178,20 @@ export function toConfig(operation: string, shape: ClusterShape, cluster: string
       "a finite number that is not negative",
     );
   }
-  return { cluster, partitions, replicas, scoring: { layout, scale, softcap } };
+  const rule = ruleOf(given, layout, { scale, softcap });
+  const isPlain = rule === null || writeScoreRule(rule) === null;
+  return {
+    cluster,
+    partitions,
+    replicas,
+    scoring: {
+      layout,
+      scale,
+      softcap,
+      ...(isPlain ? {} : { rule }),
+      ...(editableMask ? { isMasked: true } : {}),
+    },
+  };
 }
 
 function orElse(value: unknown, otherwise: number): unknown {
@@ -135,12 +210,11 @@ export async function makeConfig(
   await session.put(CONFIG, encodeConfig(wanted), { revision: 0 });
   const found = await readConfig(operation, session);
   if (found === null) throw new ClusterError(operation, "damaged", "the log gives no config back");
-  if (shapeText(found) === shapeText(wanted)) return found;
-  throw new ClusterError(
-    operation,
-    "mismatch",
-    `the log holds a cluster of the shape ${shapeText(found)}, expected ${shapeText(wanted)}`,
-  );
+  const there = shapeText(found), expected = shapeText(wanted);
+  if (there === expected) return found;
+  const shown = (text: string) => text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
+  const detail = `the log holds a cluster of the shape ${shown(there)}, expected ${shown(expected)}`;
+  throw new ClusterError(operation, "mismatch", detail);
 }
 
 /**
@@ -153,39 +227,67 @@ export async function readConfig(operation: string, session: LogSession): Promis
   if (!value?.value) return null;
   const json = readJson(operation, CONFIG, value.value);
   const { version, cluster, partitions, replicas, heads, kvHeads, headDim, valueDim, scale, softcap } = json;
-  if (version !== VERSION) {
-    const detail = `config has version ${describe(version)}, expected ${VERSION}`;
+  if (version !== PLAIN_VERSION && version !== RULED_VERSION) {
+    const detail = `config has version ${describe(version)}, expected ${PLAIN_VERSION} or ${RULED_VERSION}`;
     throw new ClusterError(operation, "mismatch", detail);
   }
   const damaged = (detail: string, cause?: unknown) =>
     new ClusterError(operation, "damaged", `config of the log is not whole: ${detail}`, [], { cause });
   if (typeof cluster !== "string" || cluster === "") throw damaged("it has no name of the cluster");
-  const shape = { dim: headDim, valueDim, partitions, heads, kvHeads, scale, softcap, replicas };
+  const editableMask = json.masks ?? false;
+  const shape = {
+    dim: headDim,
+    valueDim,
+    partitions,
+    heads,
+    kvHeads,
+    scale,
+    softcap,
+    replicas,
+    editableMask,
+  };
   const absent = Object.entries(shape).find(([, value]) => value === undefined);
   if (absent) throw damaged(`it has no ${absent[0]}`);
   try {
-    return toConfig(operation, shape as unknown as ClusterShape, cluster);
+    return toRuledConfig(operation, shape as unknown as ClusterShape, cluster, (_, layout, scaling) => {
+      if (version === PLAIN_VERSION || (json.rule === undefined && editableMask === true)) return null;
+      return readScoreRule(operation, json.rule, layout, scaling);
+    });
   } catch (cause) {
-    throw cause instanceof InputError ? damaged(`${cause.actual}, expected ${cause.expected}`, cause) : cause;
+    const isBad = cause instanceof InputError || cause instanceof FormatError;
+    throw isBad ? damaged(`${cause.actual}, expected ${cause.expected}`, cause) : cause;
   }
 }
 
 function encodeConfig({ cluster, partitions, replicas, scoring }: ClusterConfig): Uint8Array<ArrayBuffer> {
-  const { layout, scale, softcap } = scoring;
-  return writeJson({ version: VERSION, cluster, partitions, replicas, ...layout, scale, softcap });
+  const { layout, scale, softcap, rule, isMasked } = scoring;
+  const version = rule === undefined && !isMasked ? PLAIN_VERSION : RULED_VERSION;
+  const ruled = {
+    ...(rule === undefined ? {} : { rule: writeScoreRule(rule) }),
+    ...(isMasked ? { masks: true } : {}),
+  };
+  return writeJson({ version, cluster, partitions, replicas, ...layout, scale, softcap, ...ruled });
 }
 
 /** The shape of a cluster, with all that was left out when it was made. */
 export function shapeOf(
-  { partitions, replicas, scoring: { layout, scale, softcap } }: ClusterConfig,
-): Required<ClusterShape> {
+  { partitions, replicas, scoring: { layout, scale, softcap, rule, isMasked } }: ClusterConfig,
+): MadeShape {
   const { headDim, valueDim, heads, kvHeads } = layout;
-  return { dim: headDim, valueDim, partitions, heads, kvHeads, scale, softcap, replicas };
+  return {
+    ...{ dim: headDim, valueDim, partitions, heads, kvHeads, scale, softcap, replicas },
+    ...(rule === undefined ? {} : ruleOptionsOf(rule)),
+    ...(isMasked ? { editableMask: true } : {}),
+  };
 }
 
 /** The shape as text, the same for the same shape. */
 export function shapeText(config: ClusterConfig): string {
-  return JSON.stringify(shapeOf(config));
+  const { partitions, replicas, scoring: { layout, scale, softcap, rule, isMasked } } = config;
+  const { headDim: dim, valueDim, heads, kvHeads } = layout;
+  const shape = { dim, valueDim, partitions, heads, kvHeads, scale, softcap, replicas };
+  const rules = rule === undefined ? {} : { rules: writeScoreRule(rule) };
+  return JSON.stringify({ ...shape, ...rules, ...(isMasked ? { editableMask: true } : {}) });
 }
 
 /** The partition of a key: a hash of its id (FNV-1a with the last mixing of MurmurHash3) modulo P. */

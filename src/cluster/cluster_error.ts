@@ -14,10 +14,12 @@ import { AttentionError } from "../base/errors.ts";
  * - "unsent": the time was over before the edits were given to the log. None of them is kept, or will be.
  * - "damaged": what the log or a host holds is not what was written.
  * - "mismatch": the log holds a cluster of another shape, or none.
+ * - "refused": the log does not take these edits, since the connection may not write there or a message is too
+ *   large. None of them is kept; asking again gives the same until the log permits more.
  * - "full": a partition has more keys than can be summed exactly; or the log has no room for edits, of which
  * none is kept.
  */
-export type ClusterFault = "missing" | "unknown" | "unsent" | "damaged" | "mismatch" | "full";
+export type ClusterFault = "missing" | "unknown" | "unsent" | "damaged" | "mismatch" | "refused" | "full";
 
 /** A cluster could not do what was asked; `fault` says why, and `partitions` where. */
 export class ClusterError extends AttentionError {

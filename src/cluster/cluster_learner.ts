@@ -25,8 +25,9 @@ import { type Optimizer, stateLengthOf } from "../learning/optimizers.ts";
 import { checkRate, type RateSchedule } from "../learning/rates.ts";
 import type { RowKind } from "../write/newest_rows.ts";
 import type { StoredKey } from "./cluster_answers.ts";
+import { toConfig } from "./cluster_config.ts";
 import { ClusterMemory } from "./cluster_memory.ts";
-import type { Scoring } from "./exact_sums.ts";
+import { placesOf, type Scoring } from "./exact_sums.ts";
 import { learnerGradients } from "./learner_gradients.ts";
 import {
   type ClusterExample,
@@ -101,6 +102,7 @@ export class ClusterLearner {
   readonly #optimizer: Optimizer;
   readonly #rates: Readonly<Record<RowKind, RateSchedule | null>>;
   readonly #top: number;
+  readonly #scoring: Scoring;
   readonly #states = new Map<string, Float64Array<ArrayBuffer>>();
   #steps = 0;
   #tail: Promise<unknown> = Promise.resolve();
@@ -117,6 +119,7 @@ export class ClusterLearner {
     }
     const { loss, optimizer, rates, top } = reading(operation, () => toLearnerConfig(operation, options));
     this.memory = memory;
+    this.#scoring = scoringOf(memory);
     this.#loss = loss;
     this.#optimizer = optimizer;
     this.#rates = rates;
@@ -137,10 +140,10 @@ export class ClusterLearner {
    */
   async predictOne(x: ClusterExample): Promise<Float64Array<ArrayBuffer>> {
     const operation = "ClusterLearner.predictOne",
-      question = toLearnerQuestion(operation, x, scoringOf(this.memory).layout);
+      question = toLearnerQuestion(operation, x, this.#scoring.layout);
     return await this.#inTurn(async () => {
       const { output, valueOf } = await this.#ask(operation, question);
-      const scores = scoresOf(question.scores, output, valueOf, scoringOf(this.memory).layout);
+      const scores = scoresOf(question.scores, output, valueOf, this.#scoring.layout);
       return predictionOf(operation, this.#loss, scores);
     });
   }
@@ -159,7 +162,7 @@ export class ClusterLearner {
     options: { readonly weight?: number } = {},
   ): Promise<ClusterStep> {
     const operation = "ClusterLearner.learnOne",
-      question = toLearnerQuestion(operation, x, scoringOf(this.memory).layout);
+      question = toLearnerQuestion(operation, x, this.#scoring.layout);
     const { targets, weight } = reading(operation, () => ({
       targets: toTargets(operation, y),
       weight: toWeight(operation, takeOptions(operation, options, ["weight"]).weight),
@@ -175,15 +178,17 @@ export class ClusterLearner {
     weight: number,
   ): Promise<ClusterStep> {
     const { id, against, scores: example } = question, { memory } = this;
-    const scoring = scoringOf(memory), { layout } = scoring;
-    const [{ output, valueOf, rows: scored }, [query], heavy] = await Promise.all([
+    const scoring = this.#scoring, { layout } = scoring, needsSums = scoring.isMasked || scoring.rule?.sinks;
+    const [{ output, valueOf, rows: scored }, [query], [position], logSumExp, heavy] = await Promise.all([
       this.#ask(operation, question),
       memory.getQueries([id]),
+      this.#isPlaced ? memory.getQueryPositions([id]) : [0],
+      needsSums ? memory.logSumExp([id]) : [],
       Promise.all(
         Array.from({ length: layout.heads }, (_, head) => memory.topKeys(id, this.#top, { head })),
       ),
     ]);
-    if (query === null) throw new IdError(operation, "query", id, []);
+    if (query === null || position === null) throw new IdError(operation, "query", id, []);
     const heavyIds = [...new Set(heavy.flatMap((list) => list.map((key) => key.id)))];
     const stored = await memory.getKeys(heavyIds), rows = new Map<string, StoredKey>(scored);
     heavyIds.forEach((key, at) => {
@@ -194,7 +199,11 @@ export class ClusterLearner {
     const { prediction, value, byScore } = judge(operation, this.#loss, scores, targets);
     for (let at = 0; at < byScore.length; at++) byScore[at] *= weight;
     const byOutput = outputGradientOf(example, byScore, valueOf, layout);
-    const gradients = learnerGradients(scoring, { query, output, heavy, rows }, byOutput);
+    const gradients = learnerGradients(
+      scoring,
+      { query, position, output, heavy, rows, logSumExp },
+      byOutput,
+    );
     const values = new Map([...gradients.keys].map(([key, own]) => [key, own.value]));
     against.forEach((key, at) => {
       const matched = matchGradientOf(byScore[at], output, layout), own = values.get(key);
@@ -204,9 +213,10 @@ export class ClusterLearner {
     const { edits, queryRow, stepped } = this.#plan(operation, { id, query, rows }, {
       ...{ keys, values, query: gradients.query },
     });
+    const placed = this.#isPlaced ? { position } : {};
     const [edited, set] = await Promise.all([
       edits.length > 0 ? memory.edit(edits) : NO_TOKEN,
-      queryRow ? memory.setQuery(id, queryRow) : NO_TOKEN,
+      queryRow ? memory.setQuery(id, queryRow, placed) : NO_TOKEN,
     ]);
     for (const { name, state } of stepped) this.#states.set(name, state);
     this.#steps++;
@@ -250,7 +260,7 @@ export class ClusterLearner {
       const newKey = step("key", key, row.key, by.keys.get(key), rate.key);
       const newValue = step("value", key, row.value, by.values.get(key), rate.value);
       if (!newKey && !newValue) continue;
-      edits.push({ kind: "set", id: key, key: newKey ?? row.key, value: newValue ?? row.value });
+      edits.push({ ...row, kind: "set", id: key, key: newKey ?? row.key, value: newValue ?? row.value });
     }
     return { edits, queryRow: step("query", id, query, by.query, this.#rateOf(operation, "query")), stepped };
   }
@@ -314,6 +324,10 @@ export class ClusterLearner {
     return { output: output.data, valueOf: (at) => rows[at][1].value, rows };
   }
 
+  get #isPlaced(): boolean {
+    return placesOf(this.#scoring) !== null;
+  }
+
   #inTurn<T>(act: () => Promise<T>): Promise<T> {
     const made = this.#tail.then(act);
     this.#tail = made.catch(() => {});
@@ -322,6 +336,5 @@ export class ClusterLearner {
 }
 
 function scoringOf({ shape }: ClusterMemory): Scoring {
-  const { heads, kvHeads, dim: headDim, valueDim, scale, softcap } = shape;
-  return { layout: { heads, kvHeads, headDim, valueDim }, scale, softcap };
+  return toConfig("ClusterLearner", shape, "").scoring;
 }

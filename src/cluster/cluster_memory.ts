@@ -7,22 +7,16 @@
 
 import { describe, DisposedError, InputError } from "../base/errors.ts";
 import { isCount, reading } from "../base/lists.ts";
-import { type MatrixInput, toMatrix, toRow, type VectorInput } from "../base/matrix.ts";
+import { type MatrixInput, toRow, type VectorInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { queryColumns } from "../numerics/head_layout.ts";
 import type { RowEdit } from "./batch.ts";
 import { Changes } from "./changes.ts";
 import type { ClusterSeams } from "./clock.ts";
 import type { ClusterKey, ClusterOutput, StoredKey } from "./cluster_answers.ts";
-import {
-  type ClusterConfig,
-  type ClusterShape,
-  keySubject,
-  partitionOf,
-  QUERY_SUBJECT,
-  shapeOf,
-} from "./cluster_config.ts";
+import { type ClusterConfig, keySubject, type MadeShape, QUERY_SUBJECT, shapeOf } from "./cluster_config.ts";
 import { ClusterReader } from "./cluster_reader.ts";
+import { placesOf } from "./exact_sums.ts";
 import { type ClusterStatus, metricsText, partitionStatuses } from "./cluster_status.ts";
 import { EditLine } from "./edit_line.ts";
 import type { ClusterLog, LogSession } from "./log.ts";
@@ -30,12 +24,17 @@ import { Members } from "./members.ts";
 import {
   type ClusterEdit,
   type EditOptions,
+  groupsOf,
+  type PassingOptions,
   type PeekOptions,
+  type QueryOptions,
   type ReadOptions,
   toEdits,
   toId,
   toIds,
+  toPassing,
   type TopKeysOptions,
+  toPosition,
   toReadOptions,
   toTimeout,
 } from "./memory_options.ts";
@@ -107,8 +106,8 @@ export class ClusterMemory {
     this.#following = this.#members.run(this.#end.signal);
   }
 
-  /** The shape of the cluster, as it was made. */
-  get shape(): Required<ClusterShape> {
+  /** The shape of the cluster: with all that was left out when it was made, and its rules in their shortest form. */
+  get shape(): MadeShape {
     return shapeOf(this.#parts.config);
   }
 
@@ -121,26 +120,24 @@ export class ClusterMemory {
    * When more than `maxUnacked` bytes wait for the log, the call waits before it takes its edits. Costs a
    * message for each partition and 480 KiB.
    *
-   * @param edits `{ kind: "set", id, key, value }` and `{ kind: "delete", id }`.
+   * @param edits `{ kind: "set", id, key, value }` and `{ kind: "delete", id }`; where a rule looks at
+   * positions, `{ kind: "set", id, key, value, position }` and `{ kind: "setPosition", id, position }`, too;
+   * with `editableMask`, `{ kind: "setMask", entry, keys, queries }`.
    * @returns The token with which a read includes them.
    * @throws {InputError} When an edit is malformed; nothing was sent.
    * @throws {ClusterError} "unsent" when the time was over before any of them was sent: none is kept.
-   * "full" when the log has no room for them: none is kept. "unknown" when the log did not acknowledge all of
+   * "full" when the log has no room for them, "refused" when the connection may not write there: none is kept.
+   * "unknown" when the log did not acknowledge all of
    * them in time, or had room for some alone: some or all may be kept, also later.
    * Setting the same keys again is right in any case.
    */
   async edit(edits: readonly ClusterEdit[], options: EditOptions = {}): Promise<ClusterToken> {
     const operation = "ClusterMemory.edit", { config, timeoutMs } = this.#parts;
     const { checked, wait } = this.#given(operation, () => ({
-      checked: toEdits(operation, edits, config.scoring.layout),
+      checked: toEdits(operation, edits, config.scoring),
       wait: toTimeout(operation, takeOptions(operation, options, ["timeoutMs"]).timeoutMs, timeoutMs),
     }));
-    const groups = new Map<number, RowEdit[]>();
-    for (const edit of checked) {
-      const partition = partitionOf(edit.id, config.partitions), group = groups.get(partition);
-      if (group) group.push(edit);
-      else groups.set(partition, [edit]);
-    }
+    const groups = groupsOf(checked, config.partitions);
     const written = await this.#line.write(
       operation,
       wait,
@@ -160,21 +157,42 @@ export class ClusterMemory {
   /**
    * Sets a standing query, H·d numbers, on all hosts; they keep its state current.
    *
+   * @param options `position`, where a rule looks at positions; `timeoutMs`.
    * @returns The token with which a read sees it.
    * @throws {ClusterError} As `edit`.
    */
-  async setQuery(id: string, row: VectorInput, options: EditOptions = {}): Promise<ClusterToken> {
-    const operation = "ClusterMemory.setQuery";
-    return await this.#editQuery(operation, options, () => ({
+  async setQuery(id: string, row: VectorInput, options: QueryOptions = {}): Promise<ClusterToken> {
+    const operation = "ClusterMemory.setQuery",
+      { scoring } = this.#parts.config,
+      isPlaced = placesOf(scoring);
+    return await this.#editQuery(operation, options, isPlaced !== null, (position) => ({
       id: toId(operation, "id", id),
-      row: toRow(operation, "row", row, queryColumns(this.#parts.config.scoring.layout), "heads × dim"),
+      row: toRow(operation, "row", row, queryColumns(scoring.layout), "heads × dim"),
+      ...(isPlaced ? { position: toPosition(operation, "position", position, scoring) } : {}),
+    }));
+  }
+
+  /**
+   * Moves a standing query to another position; nothing happens if there is none. Where positions decide alone
+   * which keys it may attend to, as for `causal` and `window`, its state costs O(n / P) comparisons on each
+   * partition and what an edit costs for each key that comes or goes; elsewhere it is built anew.
+   *
+   * @throws {InputError} When no rule looks at positions.
+   * @throws {ClusterError} As `edit`.
+   */
+  async setQueryPosition(id: string, position: number, options: EditOptions = {}): Promise<ClusterToken> {
+    const operation = "ClusterMemory.setQueryPosition", { scoring } = this.#parts.config;
+    return await this.#editQuery(operation, options, false, () => ({
+      ...{ id: toId(operation, "id", id), row: null },
+      position: toPosition(operation, "position", position, scoring),
     }));
   }
 
   /** Removes a standing query; nothing happens if there is none. */
   async deleteQuery(id: string, options: EditOptions = {}): Promise<ClusterToken> {
     const operation = "ClusterMemory.deleteQuery";
-    return await this.#editQuery(operation, options, () => ({ id: toId(operation, "id", id), row: null }));
+    const take = () => ({ id: toId(operation, "id", id), row: null });
+    return await this.#editQuery(operation, options, false, take);
   }
 
   /**
@@ -261,23 +279,16 @@ export class ClusterMemory {
    * Attention of passing queries, r × H·d, over all keys. Costs O(n (d + dv)) for each, over all hosts
    * together.
    *
+   * @param options `positions`, one per query, where a rule looks at positions; `maskOf`, the standing query
+   * whose mask they have, or null, with `editableMask`; see {@link PassingOptions}.
    * @throws {ClusterError} As `read`.
    */
-  async attend(queries: MatrixInput, options: ReadOptions = {}): Promise<ClusterOutput> {
-    const operation = "ClusterMemory.attend", { layout } = this.#parts.config.scoring;
-    const { rows, checked } = this.#given(operation, () => ({
-      rows: toMatrix(operation, "queries", queries),
-      checked: toReadOptions(operation, options, this.#parts.config, this.#parts.timeoutMs),
-    }));
-    const [, columns] = rows.shape;
-    if (columns !== queryColumns(layout)) {
-      throw new InputError(
-        operation,
-        `queries has ${columns} columns`,
-        `${queryColumns(layout)} (heads × dim)`,
-      );
-    }
-    return await this.#reader.attend(operation, rows, checked);
+  async attend(queries: MatrixInput, options: PassingOptions = {}): Promise<ClusterOutput> {
+    const operation = "ClusterMemory.attend", { config, timeoutMs } = this.#parts;
+    const { passing, checked } = this.#given(operation, () => {
+      return toPassing(operation, queries, options, config, timeoutMs);
+    });
+    return await this.#reader.attend(operation, passing, checked);
   }
 
   /**
@@ -330,7 +341,19 @@ export class ClusterMemory {
   ): Promise<(Float32Array<ArrayBuffer> | null)[]> {
     const operation = "ClusterMemory.getQueries";
     const { wanted, checked } = this.#givenRead(operation, ids, options);
-    return await this.#reader.standingRows(operation, wanted, checked);
+    const rows = await this.#reader.standingRows(operation, wanted, checked);
+    return rows.map((one) => one && one.row);
+  }
+
+  /** The positions of standing queries; null for an id that is not there. 0 where no rule looks at positions. */
+  async getQueryPositions(
+    ids: ArrayLike<string>,
+    options: Omit<ReadOptions, "partial"> = {},
+  ): Promise<(number | null)[]> {
+    const operation = "ClusterMemory.getQueryPositions";
+    const { wanted, checked } = this.#givenRead(operation, ids, options);
+    const rows = await this.#reader.standingRows(operation, wanted, checked);
+    return rows.map((one) => one && (one.position ?? 0));
   }
 
   /** The hosts and partitions that this connection knows of, and counts of its own calls. */
@@ -381,15 +404,17 @@ export class ClusterMemory {
     return bytes;
   }
 
-  async #editQuery(operation: string, options: EditOptions, take: () => RowEdit): Promise<ClusterToken> {
-    const { edit, wait } = this.#given(operation, () => ({
-      edit: take(),
-      wait: toTimeout(
-        operation,
-        takeOptions(operation, options, ["timeoutMs"]).timeoutMs,
-        this.#parts.timeoutMs,
-      ),
-    }));
+  async #editQuery(
+    operation: string,
+    options: QueryOptions,
+    takesPosition: boolean,
+    take: (position: unknown) => RowEdit,
+  ): Promise<ClusterToken> {
+    const { edit, wait } = this.#given(operation, () => {
+      const names = ["timeoutMs", ...takesPosition ? ["position"] as const : []] as const;
+      const { timeoutMs, position } = takeOptions(operation, options, names);
+      return { edit: take(position), wait: toTimeout(operation, timeoutMs, this.#parts.timeoutMs) };
+    });
     const [query] = await this.#line.write(operation, wait, (until) => [
       this.#writer(null).write(operation, [edit], until),
     ]);
@@ -412,7 +437,8 @@ export class ClusterMemory {
       return most;
     };
     const kind = partition === null ? "queries" : "keys";
-    writer = new SubjectWriter({ session, clock, client: this.#client, subject, kind, partition, known });
+    const isPlaced = placesOf(this.#parts.config.scoring) !== null, client = this.#client;
+    writer = new SubjectWriter({ session, clock, client, subject, kind, partition, known, isPlaced });
     this.#writers.set(subject, writer);
     this.#tellAcknowledged(writer);
     return writer;

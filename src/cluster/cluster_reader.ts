@@ -3,7 +3,6 @@
  * those.
  */
 
-import type { Matrix } from "../base/matrix.ts";
 import { shownMatrix } from "../display/shown_matrix.ts";
 import { outputColumns } from "../numerics/head_layout.ts";
 import { Asker, type AskerParts } from "./asker.ts";
@@ -18,8 +17,10 @@ import {
   type MergedStates,
   ofPassing,
   ofStanding,
+  type PassingRows,
   type StatesQuestion,
 } from "./state_questions.ts";
+import type { PlacedRow } from "./messages.ts";
 import type { ClusterToken } from "./token.ts";
 
 /** Reads whose times are kept. */
@@ -85,10 +86,12 @@ export class ClusterReader {
   }
 
   /** Attention of passing queries. */
-  async attend(operation: string, rows: Matrix, checked: CheckedRead): Promise<ClusterOutput> {
-    return this.#toOutput(
-      await this.#states(operation, ofPassing(rows.data, rows.shape[1]), checked, true),
-    );
+  async attend(
+    operation: string,
+    passing: PassingRows,
+    checked: CheckedRead,
+  ): Promise<ClusterOutput> {
+    return this.#toOutput(await this.#states(operation, ofPassing(passing), checked, true));
   }
 
   /**
@@ -137,12 +140,12 @@ export class ClusterReader {
     return await storedKeys(this.#asker, operation, ids, checked);
   }
 
-  /** Rows of standing queries. */
+  /** Rows of standing queries, with their positions. */
   async standingRows(
     operation: string,
     ids: readonly string[],
     checked: CheckedRead,
-  ): Promise<(Float32Array<ArrayBuffer> | null)[]> {
+  ): Promise<(PlacedRow | null)[]> {
     return await standingRows(this.#asker, operation, ids, checked);
   }
 

@@ -11,17 +11,21 @@
  *
  * so that ‖o' − o‖ ≤ ( (R + ‖o‖) Σ |a'_j − a_j| + Σ min(a_j, a'_j) ‖v'_j − v_j‖ ) / M', with R the largest
  * norm of a value. Hosts send the two sums and the mass; they are scaled by 2^−shift. A key that changed more
- * than once counts each time.
+ * than once counts each time. A key has the weight 0 where positions forbid it, and a key that moves changes
+ * its weight. The weight of a sink, which does not change, is in M and M'.
  */
 
 import type { HeadLayout } from "../numerics/head_layout.ts";
-import { powerOfTwo } from "../numerics/power_shift.ts";
+import { exponentOf, powerOfTwo, shiftedExp } from "../numerics/power_shift.ts";
+import { sinkOf } from "../numerics/score_rule.ts";
+import type { Scoring } from "./exact_sums.ts";
 import { DRIFT_COLUMNS } from "./partition.ts";
 
 /** Covers the rounding of weights and of the sums. */
 const SLACK = 1 + 2 ** -20;
 /** Covers weights that differ by less than their rounding. */
 const ROUNDING = 2 ** -36;
+const MOST_SINK = 2 ** 30;
 
 /**
  * The answer of a partition: for each query a version, 1 if the changes are all known, and four numbers for
@@ -44,13 +48,13 @@ export function driftColumns({ heads }: HeadLayout): number {
  * @param version The version of the query whose output it was.
  */
 export function driftBound(
-  layout: HeadLayout,
+  scoring: Scoring,
   parts: readonly PartitionDrift[],
   query: number,
   version: number,
   row: Float32Array,
 ): number {
-  const { heads, valueDim } = layout, from = query * driftColumns(layout);
+  const { layout, rule } = scoring, { heads, valueDim } = layout, from = query * driftColumns(layout);
   if (parts.some(({ numbers }) => numbers[from] !== version || numbers[from + 1] !== 1)) return Infinity;
   const largest = parts.reduce((most, { valueNorm }) => Math.max(most, valueNorm), 0);
   let squares = 0;
@@ -69,11 +73,16 @@ export function driftBound(
       shifted += numbers[at + 3] * power;
     }
     if (moved === 0 && shifted === 0) continue;
+    const sink = rule === undefined ? -Infinity : sinkOf(rule, head);
+    // A mass that is left out makes the bound larger: a weight that underflows, or is out of range.
+    if (sink > -Infinity && exponentOf(sink) - shift < 1000) mass += shiftedExp(sink, shift);
     let norm = 0;
     for (let c = 0; c < valueDim; c++) norm += row[head * valueDim + c] ** 2;
     // Without a key the output is 0; otherwise it is a mean of values.
     const most = largest + Math.sqrt(norm), bound = (most * moved + shifted) / mass + ROUNDING * most;
-    squares += (Number.isNaN(bound) ? most : Math.min(bound, most)) ** 2;
+    // The rounding of the weight of such a sink would be more than the slack.
+    const isVague = Math.abs(sink) > MOST_SINK && sink > -Infinity;
+    squares += (Number.isNaN(bound) || isVague ? most : Math.min(bound, most)) ** 2;
   }
   return Math.sqrt(squares) * SLACK;
 }

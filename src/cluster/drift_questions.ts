@@ -20,9 +20,9 @@ export async function certifiedRows(
   maxError: number,
   timeoutMs: number,
 ): Promise<Map<string, KeptRow>> {
-  const { config: { partitions, scoring: { layout } }, session, clock } = asker.parts;
+  const { config: { partitions, scoring }, session, clock } = asker.parts;
   const certified = new Map<string, KeptRow>(), until = clock.now() + timeoutMs;
-  const rows = [...kept], columns = driftColumns(layout);
+  const rows = [...kept], columns = driftColumns(scoring.layout);
   const { ranges, most } = cutQuestion(session.largestMessage, partitions, {
     count: rows.length,
     requestBytes: (at) => textBytes(rows[at][0]) + 8 * partitions,
@@ -50,7 +50,7 @@ export async function certifiedRows(
       // A replica that lacks records of the row cannot tell how far it has moved.
       const isBehind = row.places.some(({ partition, sequence }) => places[partition].sequence < sequence);
       if (isBehind || row.places.length < partitions) return;
-      const bound = row.bound + driftBound(layout, drifts, query, row.version, row.data);
+      const bound = row.bound + driftBound(scoring, drifts, query, row.version, row.data);
       if (bound <= maxError) certified.set(id, { ...row, bound, places, at });
     });
   }

@@ -7,8 +7,11 @@
 
 import type { Changes } from "./changes.ts";
 import type { Clock } from "./clock.ts";
-import { ClusterError, detailOf, partitionsText } from "./cluster_error.ts";
+import { ClusterError, type ClusterFault, detailOf, partitionsText } from "./cluster_error.ts";
 import { waitUntil } from "./deadline.ts";
+
+/** Faults of edits that are kept nowhere, the one that most is to be done about last. */
+const KEPT_NOWHERE: readonly ClusterFault[] = ["unsent", "full", "refused"];
 
 /** Calls in their order. */
 export class EditLine {
@@ -75,8 +78,8 @@ export class EditLine {
 }
 
 /**
- * The results of all writes. Where some fail, the call fails after all have ended: "unsent" or "full" if nothing
- * was kept.
+ * The results of all writes. Where some fail, the call fails after all have ended: "unsent", "full" or
+ * "refused" if nothing was kept.
  */
 async function allWritten<T>(operation: string, writes: readonly Promise<T>[]): Promise<T[]> {
   const results = await Promise.allSettled(writes), values: T[] = [], errors: ClusterError[] = [];
@@ -87,13 +90,18 @@ async function allWritten<T>(operation: string, writes: readonly Promise<T>[]): 
   }
   if (errors.length === 0) return values;
   const partitions = [...new Set(errors.flatMap((error) => error.partitions))].sort((a, b) => a - b);
-  const isKeptNowhere = ({ fault }: ClusterError) => fault === "unsent" || fault === "full";
+  const isKeptNowhere = ({ fault }: ClusterError) => KEPT_NOWHERE.includes(fault);
   const gravest = errors.find((error) => !isKeptNowhere(error)) ??
-    errors.find(({ fault }) => fault === "full") ?? errors[0];
+    errors.toSorted((a, b) => KEPT_NOWHERE.indexOf(b.fault) - KEPT_NOWHERE.indexOf(a.fault))[0];
   if (!isKeptNowhere(gravest) || values.length === 0) {
     throw new ClusterError(operation, gravest.fault, detailOf(gravest), partitions, { cause: gravest.cause });
   }
-  const why = gravest.fault === "full" ? "has no room" : "is too slow", { cause } = gravest;
+  const why = gravest.fault === "full"
+    ? "has no room"
+    : gravest.fault === "refused"
+    ? "refused"
+    : "is too slow";
+  const { cause } = gravest;
   const detail = `the log ${why}; the edits of ${partitionsText(partitions)} were not kept, others were`;
   throw new ClusterError(operation, "unknown", detail, partitions, { cause });
 }

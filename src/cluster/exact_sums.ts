@@ -1,19 +1,19 @@
 /**
  * The state of a standing query over the keys of a partition, as sums that do not depend on history.
  *
- * For a head row and the live keys j, with a_j = exp(s_j), the state is Σ a_j and Σ a_j v_j. Each term is
- * rounded to a grid and split into two numbers whose sums are exact in float64, so that they have the same
- * bits in whatever order terms came and went. A term that is taken out is exactly the one that was added. The
- * grid is tied to the largest terms that are live: powers of two are put into bins of {@link BIN}, and the
- * grid is that of the bin of the largest weight, or product of weight and value. When that bin becomes empty,
- * or a larger one appears, the head row is built anew.
+ * For a head row and the live keys j that positions allow it, with a_j = exp(s_j), the state is Σ a_j and Σ
+ * a_j v_j. Each term is rounded to a grid and split into two numbers whose sums are exact in float64, so that
+ * they have the same bits in whatever order terms came and went. A term that is taken out is exactly the one
+ * that was added. The grid is tied to the largest terms that are live: powers of two are put into bins of
+ * {@link BIN}, and the grid is that of the bin of the largest weight, or product of weight and value. When
+ * that bin becomes empty, or a larger one appears, the head row is built anew.
  *
  *     x = term / 2^base, |x| ≤ 1;     high = x to multiples of 2^−30;     low = x − high to multiples of 2^−61
  *
  * With n ≤ 2^22 keys the sums of both are multiples of their unit below 2^53 units. A sum is off by at most n
  * · 2^−62 · 2^base, where some term is at least 2^(base − BIN − 2).
  *
- * Invariant: the sums are a function of the query and of the set of live keys and values, to the bit. So
+ * Invariant: the sums are a function of the query and of the set of live keys and values, with their positions, to the bit. So
  * replicas agree whatever each of them went through: loaded, rebuilt, patched, or moved.
  *
  * Source: the idea of binned, reproducible sums: Demmel and Nguyen, "Parallel Reproducible Summation", IEEE
@@ -22,7 +22,10 @@
 
 import { type HeadLayout, keyColumns, keyHeadOf } from "../numerics/head_layout.ts";
 import { exponentOf, shiftedExp } from "../numerics/power_shift.ts";
-import { score } from "../numerics/score_rule.ts";
+import { Turner } from "../numerics/rotary.ts";
+import { isInReach, looksAtPositions, score, type ScoreRule } from "../numerics/score_rule.ts";
+import type { BatchForms } from "./batch.ts";
+import { pairScore, type PlacedHead } from "./pair_score.ts";
 
 /** Powers of two in a bin. */
 const BIN = 8;
@@ -38,6 +41,20 @@ export interface Scoring {
   readonly layout: HeadLayout;
   readonly scale: number;
   readonly softcap: number;
+  /** The rules beside these two, which it has, too; not there where there are none. */
+  readonly rule?: ScoreRule;
+  /** Whether pairs have masks; they have none unless given. */
+  readonly isMasked?: boolean;
+}
+
+/** The rule by which rows have positions; null where they have none. */
+export function placesOf({ rule }: Scoring): ScoreRule | null {
+  return rule !== undefined && looksAtPositions(rule) ? rule : null;
+}
+
+/** The forms of edits that a cluster has. */
+export function formsOf(scoring: Scoring): BatchForms {
+  return { places: placesOf(scoring), isMasked: scoring.isMasked ?? false };
 }
 
 /** Keys with their values: slot j has the row [key | value] from `j · width` on. */
@@ -51,6 +68,10 @@ export interface SummedKeys {
    * For each slot and key head, the exponent of the largest number of its value; see {@link valueExponent}.
    */
   readonly exponents: Int16Array;
+  /** For each slot the position of its key; empty where no rule looks at positions. */
+  readonly positions: Float64Array;
+  /** For each slot the bias of its key with the query by a mask; null without any. */
+  readonly biases: Float64Array | null;
 }
 
 /** The exponent that stands for a value of zeros. */
@@ -79,6 +100,10 @@ const NONE = -Infinity;
 export class ExactSums {
   readonly #scoring: Scoring;
   readonly #query: Float64Array;
+  /** null where the score of a pair is one of its rows alone. */
+  readonly #rule: ScoreRule | null;
+  /** The heads as they lie; empty without such a rule. */
+  readonly #heads: (PlacedHead & { position: number })[] = [];
   /** For each head: the high and low sums of dv products, then those of the weights. */
   readonly #high: Float64Array;
   readonly #low: Float64Array;
@@ -91,11 +116,16 @@ export class ExactSums {
   /** The number of changes that the sums include, as the owner counts them. */
   changes = 0;
 
-  /** @param query H·d numbers. */
-  constructor(scoring: Scoring, query: Float32Array) {
-    const { heads, valueDim } = scoring.layout;
+  /** @param query H·d numbers, as they are before they are turned. */
+  constructor(scoring: Scoring, query: Float32Array, position = 0) {
+    const { heads, headDim, valueDim } = scoring.layout;
     this.#scoring = scoring;
-    this.#query = Float64Array.from(query);
+    this.#rule = placesOf(scoring) ?? (scoring.isMasked ? scoring.rule ?? boundless(scoring) : null);
+    this.#query = Float64Array.from(turnedRow(scoring, query, heads, position));
+    for (let head = 0; this.#rule !== null && head < heads; head++) {
+      const own = this.#query.subarray(head * headDim, (head + 1) * headDim);
+      this.#heads.push({ head, query: own, position });
+    }
     this.#high = new Float64Array(heads * (valueDim + 1));
     this.#low = new Float64Array(heads * (valueDim + 1));
     this.#massBin = new Float64Array(heads).fill(NONE);
@@ -128,20 +158,21 @@ export class ExactSums {
   }
 
   /** Adds (1) or takes out (−1) a key whose row begins at `start` of `rows`. */
-  change(sign: 1 | -1, rows: Float32Array, start: number, exponents: Int16Array, exponentsAt: number): void {
-    const { layout, scale, softcap } = this.#scoring, { heads, headDim, valueDim } = layout;
+  change(
+    sign: 1 | -1,
+    rows: Float32Array,
+    start: number,
+    exponents: Int16Array,
+    exponentsAt: number,
+    position = 0,
+    bias = 0,
+  ): void {
+    const { layout } = this.#scoring, { heads, valueDim } = layout;
     const values = start + keyColumns(layout);
     for (let head = 0; head < heads; head++) {
       if (this.#isLost[head] === 1) continue;
-      const keyHead = keyHeadOf(layout, head);
-      const s = score(
-        head === 0 && heads === 1 ? this.#query : this.#query.subarray(head * headDim, (head + 1) * headDim),
-        rows,
-        start + keyHead * headDim,
-        headDim,
-        scale,
-        softcap,
-      );
+      const keyHead = keyHeadOf(layout, head), s = this.scoreOf(head, rows, start, position, bias);
+      if (s === -Infinity) continue;
       const exponent = exponents[exponentsAt + keyHead];
       if (this.#count(head, s, exponent, sign)) {
         this.#add(head, sign, s, exponent, rows, values + keyHead * valueDim);
@@ -168,25 +199,65 @@ export class ExactSums {
     }
   }
 
-  /** The score of a head with the key at `start` of `rows`. */
-  scoreOf(head: number, rows: Float32Array, start: number): number {
-    const { layout, scale, softcap } = this.#scoring, { headDim } = layout;
-    const query = this.#query.subarray(head * headDim, (head + 1) * headDim);
-    return score(query, rows, start + keyHeadOf(layout, head) * headDim, headDim, scale, softcap);
+  /**
+   * Moves the query, whose pairs keep their scores: keys that come into its reach are added, those that leave it
+   * are taken out. O(n) comparisons of positions, and what a change costs for each of these keys.
+   */
+  move(position: number, { size, width, rows, isLive, exponents, positions, biases }: SummedKeys): void {
+    const rule = this.#rule, from = this.#heads[0]?.position ?? 0, { kvHeads } = this.#scoring.layout;
+    if (rule === null) return;
+    // Keys come before others leave, so that a head row does not seem empty in between.
+    for (const sign of [1, -1] as const) {
+      this.#place(sign === 1 ? position : from);
+      for (let slot = 0; slot < size; slot++) {
+        if (isLive[slot] === 0) continue;
+        const was = isInReach(rule, from, positions[slot]), is = isInReach(rule, position, positions[slot]);
+        if (was === is || is !== (sign === 1)) continue;
+        this.change(sign, rows, slot * width, exponents, slot * kvHeads, positions[slot], biases?.[slot]);
+      }
+    }
+    this.#place(position);
+  }
+
+  #place(position: number): void {
+    for (const head of this.#heads) head.position = position;
+  }
+
+  /**
+   * The score of a head with the key at `start` of `rows`, which lies at `position` and has a bias by a mask; −∞
+   * where the pair is forbidden.
+   */
+  scoreOf(head: number, rows: Float32Array, start: number, position = 0, bias = 0): number {
+    const { layout, scale, softcap } = this.#scoring, { heads, headDim } = layout;
+    const at = start + keyHeadOf(layout, head) * headDim;
+    if (this.#rule !== null) return pairScore(this.#rule, this.#heads[head], rows, at, position, bias);
+    const query = heads === 1 ? this.#query : this.#query.subarray(head * headDim, (head + 1) * headDim);
+    return score(query, rows, at, headDim, scale, softcap);
   }
 
   #buildHead(head: number, keys: SummedKeys, scores: Float64Array): void {
     const { layout, scale, softcap } = this.#scoring, { headDim, valueDim, kvHeads } = layout;
-    const keyHead = keyHeadOf(layout, head), { size, width, rows, isLive, exponents } = keys;
+    const keyHead = keyHeadOf(layout, head),
+      { size, width, rows, isLive, exponents, positions, biases } = keys;
     const query = this.#query.subarray(head * headDim, (head + 1) * headDim);
+    const rule = this.#rule, placed = this.#heads[head], hasPlaces = positions.length > 0;
     const from = head * (valueDim + 1);
     this.#high.fill(0, from, from + valueDim + 1);
     this.#low.fill(0, from, from + valueDim + 1);
     let massBin = NONE, massCount = 0, valueBin = NONE, valueCount = 0;
     for (let slot = 0; slot < size; slot++) {
       if (isLive[slot] === 0) continue;
-      const s = score(query, rows, slot * width + keyHead * headDim, headDim, scale, softcap);
+      const start = slot * width + keyHead * headDim;
+      const s = rule === null ? score(query, rows, start, headDim, scale, softcap) : pairScore(
+        rule,
+        placed,
+        rows,
+        start,
+        hasPlaces ? positions[slot] : 0,
+        biases === null ? 0 : biases[slot],
+      );
       scores[slot] = s;
+      if (s === -Infinity) continue;
       const power = exponentOf(s), bin = Math.floor(power / BIN);
       if (bin > massBin) [massBin, massCount] = [bin, 1];
       else if (bin === massBin) massCount++;
@@ -203,7 +274,7 @@ export class ExactSums {
     this.#isLost[head] = 0;
     const values = keyColumns(layout) + keyHead * valueDim;
     for (let slot = 0; slot < size; slot++) {
-      if (isLive[slot] === 0) continue;
+      if (isLive[slot] === 0 || scores[slot] === -Infinity) continue;
       this.#add(head, 1, scores[slot], exponents[slot * kvHeads + keyHead], rows, slot * width + values);
     }
   }
@@ -235,6 +306,24 @@ export class ExactSums {
       low[from + c] += sign * ((x - high1 + LOW) - LOW);
     }
   }
+}
+
+/** The first `heads` heads of a row as they are multiplied: turned by its position, where there are rotary positions. */
+export function turnedRow(
+  { layout, rule }: Scoring,
+  row: Float32Array,
+  heads: number,
+  position: number,
+): Float32Array {
+  if (rule?.rotary === undefined) return row;
+  const turned = row.slice();
+  new Turner(rule.rotary, layout).turn(turned, 0, heads, position);
+  return turned;
+}
+
+/** The rule of a cluster that has masks and no other rule. */
+function boundless({ scale, softcap }: Scoring): ScoreRule {
+  return { scale, softcap, before: Infinity, after: Infinity };
 }
 
 /** The shift of weights whose largest is in a bin: all are below 2^shift, up to rounding. */

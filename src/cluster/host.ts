@@ -6,7 +6,6 @@
  */
 
 import { InputError } from "../base/errors.ts";
-import { queryColumns } from "../numerics/head_layout.ts";
 import { answerRequest, refuseAll } from "./answers.ts";
 import { type ClusterSeams, SYSTEM_SEAMS } from "./clock.ts";
 import {
@@ -28,10 +27,10 @@ import { BEAT_MS, DEAD_MS, encodeReport, hostKey, type HostReport, Members } fro
 import type { Partition } from "./partition.ts";
 import { fetchPeerState } from "./peer_state.ts";
 import { type Plan, renewPlan } from "./plan.ts";
-import { QueryTable } from "./query_table.ts";
+import type { QueryTable } from "./query_table.ts";
 import { Replica } from "./replica.ts";
 import { type AnyReplica, ReplicaComparison } from "./replica_comparison.ts";
-import { emptyPartition } from "./snapshot.ts";
+import { emptyPartition, emptyQueries } from "./snapshot.ts";
 import { SharedAnswers } from "./shared_answers.ts";
 import { SnapshotDuty } from "./snapshot_duty.ts";
 import { StateCopies } from "./state_copies.ts";
@@ -248,7 +247,7 @@ export class ClusterHost {
       clock: this.#seams.clock,
       subject: QUERY_SUBJECT,
       of,
-      make: () => new QueryTable(queryColumns(config.scoring.layout)),
+      make: () => emptyQueries(config),
       kept: async () => await this.#folder?.read(QUERY_SUBJECT, of) ?? null,
       peer: () => Promise.resolve(null),
       onGone: (ids) => {

@@ -4,10 +4,12 @@
  */
 
 import { queryColumns } from "../numerics/head_layout.ts";
+import { sinkOf } from "../numerics/score_rule.ts";
 import type { Asker } from "./asker.ts";
 import type { ClusterKey, StoredKey } from "./cluster_answers.ts";
 import { partitionOf, rowColumns } from "./cluster_config.ts";
 import { ClusterError } from "./cluster_error.ts";
+import { placesOf } from "./exact_sums.ts";
 import type { CheckedRead } from "./memory_options.ts";
 import { mergeHeavy } from "./merge.ts";
 import { cutQuestion } from "./message_parts.ts";
@@ -15,6 +17,7 @@ import {
   decodeHeavy,
   decodeRows,
   type HeavyAnswer,
+  type PlacedRow,
   REPLY_BYTES,
   textBytes,
   type TopQuestion,
@@ -31,6 +34,7 @@ export async function storedKeys(
   checked: CheckedRead,
 ): Promise<(StoredKey | null)[]> {
   const { config, session, clock } = asker.parts, { layout } = config.scoring;
+  const isPlaced = placesOf(config.scoring) !== null;
   const width = rowColumns(layout), keys = width - layout.kvHeads * layout.valueDim;
   const until = clock.now() + checked.timeoutMs, token = asker.tokenOf(checked);
   const rows = new Array<StoredKey | null>(wanted.length).fill(null), groups = new Map<number, number[]>();
@@ -44,40 +48,45 @@ export async function storedKeys(
     const { ranges } = cutQuestion(session.largestMessage, 1, {
       count: places.length,
       requestBytes: (at) => textBytes(wanted[places[at]]),
-      replyBytes: 4 * width + 8,
+      replyBytes: 4 * width + 16,
     });
     for (const [from, to] of ranges) {
       const part = places.slice(from, to), ids = part.map((at) => wanted[at]);
       const { answer } = await asker.one(operation, { kind: "rows", ids }, one, until);
-      asker.decoded(operation, partition, () => decodeRows(answer, part.length, width)).forEach((row, at) => {
-        if (row) rows[part[at]] = { key: row.slice(0, keys), value: row.slice(keys) };
-      });
+      asker.decoded(operation, partition, () => decodeRows(answer, part.length, width, isPlaced)).forEach(
+        (one, at) => {
+          if (!one) return;
+          const { row, position } = one, placed = position === undefined ? {} : { position };
+          rows[part[at]] = { key: row.slice(0, keys), value: row.slice(keys), ...placed };
+        },
+      );
     }
   }));
   return rows;
 }
 
-/** Rows of standing queries; null where there is none. Any host knows them, so the hosts of one partition are asked. */
+/** Rows of standing queries with their positions; null where there is none. Any host knows them, so the hosts of one partition are asked. */
 export async function standingRows(
   asker: Asker,
   operation: string,
   wanted: readonly string[],
   checked: CheckedRead,
-): Promise<(Float32Array<ArrayBuffer> | null)[]> {
-  const { config: { scoring: { layout }, partitions }, session, clock } = asker.parts;
+): Promise<(PlacedRow | null)[]> {
+  const { config: { scoring, partitions }, session, clock } = asker.parts, { layout } = scoring;
+  const isPlaced = placesOf(scoring) !== null;
   const width = queryColumns(layout), until = clock.now() + checked.timeoutMs;
   const partition = wanted.length === 0 ? 0 : partitionOf(wanted[0], partitions);
   const one = { partition, sequence: 0, querySequence: asker.tokenOf(checked).query };
   const { ranges } = cutQuestion(session.largestMessage, 1, {
     count: wanted.length,
     requestBytes: (at) => textBytes(wanted[at]),
-    replyBytes: 4 * width + 8,
+    replyBytes: 4 * width + 16,
   });
-  const rows: (Float32Array<ArrayBuffer> | null)[] = [];
+  const rows: (PlacedRow | null)[] = [];
   for (const [from, to] of ranges) {
     const ids = wanted.slice(from, to);
     const { answer } = await asker.one(operation, { kind: "queries", ids }, one, until);
-    rows.push(...asker.decoded(operation, partition, () => decodeRows(answer, ids.length, width)));
+    rows.push(...asker.decoded(operation, partition, () => decodeRows(answer, ids.length, width, isPlaced)));
   }
   return rows;
 }
@@ -99,7 +108,8 @@ export async function heaviestKeys(
   heaviest: Heaviest,
   checked: CheckedRead,
 ): Promise<ClusterKey[]> {
-  const { config: { partitions }, session, clock } = asker.parts, { id, count } = heaviest;
+  const { config: { partitions, scoring }, session, clock } = asker.parts, { id, count } = heaviest;
+  const sink = scoring.rule ? sinkOf(scoring.rule, heaviest.head) : -Infinity;
   const until = clock.now() + checked.timeoutMs, room = session.largestMessage;
   const first = Math.max(LEAST_ROOM, Math.floor(room / partitions) - REPLY_BYTES);
   const question: TopQuestion = { kind: "top", ...heaviest, skip: 0, sequence: 0, room: first };
@@ -113,7 +123,7 @@ export async function heaviestKeys(
     const lists = new Map(answers.map(({ partition, answer }) => [partition, decode(partition, answer)]));
     const { version } = [...lists.values()][0];
     for (let isSame = true; isSame;) {
-      const merged = mergeHeavy([...lists.values()], count), open = stillOpen(lists, merged, count);
+      const merged = mergeHeavy([...lists.values()], count, sink), open = stillOpen(lists, merged, count);
       if (open.length === 0) return merged;
       await Promise.all(open.map(async ([partition, list]) => {
         const { sequence, keys } = list;

@@ -17,7 +17,7 @@ import { AttentionError } from "../base/errors.ts";
  *   happened yet, but asking again is right.
  * - "closed": the session was closed before the call, or by it.
  * - "refused": the log is weaker than asked for, a subject or key is not permitted or no name of one, or the
- *   message is too large. Asking again gives the same.
+ *   message is too large. Nothing was written by the call. Asking again gives the same.
  * - "full": there is no room. Nothing was written.
  * - "damaged": what was kept is gone or altered.
  */

@@ -5,11 +5,22 @@
 
 import { describe, InputError } from "../base/errors.ts";
 import { isCount, takeList } from "../base/lists.ts";
-import { toRow, type VectorInput } from "../base/matrix.ts";
+import { type MatrixInput, toMatrix, toRow, type VectorInput } from "../base/matrix.ts";
 import { takeOptions, takeWord } from "../base/names.ts";
-import { type HeadLayout, keyColumns, valueColumns } from "../numerics/head_layout.ts";
+import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
+import { ENTRY } from "../write/mask_input.ts";
+import { checkPlace } from "../write/places.ts";
 import type { RowEdit } from "./batch.ts";
-import { type ClusterConfig, type ClusterShape, refuseStorage, rowColumns } from "./cluster_config.ts";
+import {
+  type ClusterConfig,
+  type ClusterShape,
+  partitionOf,
+  refuseStorage,
+  rowColumns,
+} from "./cluster_config.ts";
+import { placesOf, type Scoring } from "./exact_sums.ts";
+import { isBias } from "./pair_masks.ts";
+import type { PassingRows } from "./state_questions.ts";
 import { type ClusterToken, NO_TOKEN, toToken } from "./token.ts";
 
 /** An edit of a key with its value, by the caller's own id: 1 to 512 characters of any text. */
@@ -23,6 +34,30 @@ export type ClusterEdit =
     readonly key: VectorInput;
     /** Hkv·dv numbers. */
     readonly value: VectorInput;
+    /** Its position, a number: required where a rule looks at positions, and unknown elsewhere. */
+    readonly position?: number;
+  }
+  | {
+    /** The key is at this position from then on; nothing happens if it is not there. */
+    readonly kind: "setPosition";
+    /** The caller's own id. */
+    readonly id: string;
+    /** Its new position. */
+    readonly position: number;
+  }
+  | {
+    /**
+     * Says which pairs may attend, or what is added to their scores, in a cluster with `editableMask`. What is
+     * said last of a pair counts. A key that is not there is left out, and a key that is deleted takes along what
+     * was said of it.
+     */
+    readonly kind: "setMask";
+    /** false and −∞ forbid the pairs, true and 0 allow them, and other numbers are added to their scores. */
+    readonly entry: boolean | number;
+    /** Ids of keys; all keys, those to come included, unless given. */
+    readonly keys?: ArrayLike<string>;
+    /** Ids of standing queries; all queries, those to come included, unless given. */
+    readonly queries?: ArrayLike<string>;
   }
   | {
     /** The key is not there any more; nothing happens if it was not. */
@@ -40,6 +75,12 @@ export interface EditOptions {
   readonly timeoutMs?: number;
 }
 
+/** As {@link EditOptions}, of a standing query. */
+export interface QueryOptions extends EditOptions {
+  /** Its position, a number: required where a rule looks at positions, and unknown elsewhere. */
+  readonly position?: number;
+}
+
 /** The records that an answer must include, and how long it may take. */
 export interface ReadOptions {
   /**
@@ -54,6 +95,17 @@ export interface ReadOptions {
    * then the call throws.
    */
   readonly partial?: boolean;
+}
+
+/** As {@link ReadOptions}, of passing queries. */
+export interface PassingOptions extends ReadOptions {
+  /** A position for each of them: required where a rule looks at positions, and unknown elsewhere. */
+  readonly positions?: ArrayLike<number>;
+  /**
+   * The id of the standing query whose mask they have, or null for none: required in a cluster with
+   * `editableMask`, and unknown elsewhere.
+   */
+  readonly maskOf?: string | null;
 }
 
 /** Limits on the age of rows that are given again, and on the time for new answers. */
@@ -162,14 +214,111 @@ export function toIds(operation: string, name: string, ids: unknown): string[] {
   return Array.from({ length }, (_, at) => toId(operation, `${name}[${at}]`, entries[at]));
 }
 
-/** Checks edits; the rows are copies. */
-export function toEdits(operation: string, edits: unknown, layout: HeadLayout): RowEdit[] {
-  const { length, entries, kind } = takeList(operation, "edits", edits, "a list of edits");
-  if (kind !== null) throw new InputError(operation, `edits is ${describe(edits)}`, "a list of edits");
-  return Array.from({ length }, (_, at) => toEdit(operation, `edits[${at}]`, entries[at], layout));
+/** Checks a position, which only rows of a rule that looks at positions have. */
+export function toPosition(operation: string, name: string, position: unknown, scoring: Scoring): number {
+  const rule = placesOf(scoring);
+  if (rule === null) {
+    throw new InputError(
+      operation,
+      `${name} is ${describe(position)}`,
+      "none, as no rule looks at positions",
+    );
+  }
+  if (typeof position !== "number" || !Number.isFinite(position)) {
+    throw new InputError(
+      operation,
+      `${name} is ${describe(position)}`,
+      "a finite number, as a rule looks at it",
+    );
+  }
+  checkPlace(operation, name, position, rule);
+  return position + 0;
 }
 
-function toEdit(operation: string, name: string, given: unknown, layout: HeadLayout): RowEdit {
+/** Checks passing queries and their options. */
+export function toPassing(
+  operation: string,
+  queries: MatrixInput,
+  options: PassingOptions,
+  config: ClusterConfig,
+  timeoutMs: number,
+): { readonly passing: PassingRows; readonly checked: CheckedRead } {
+  const { scoring } = config, columns = queryColumns(scoring.layout), isPlaced = placesOf(scoring) !== null;
+  const { data: rows, shape: [count, found] } = toMatrix(operation, "queries", queries);
+  const { positions, maskOf, ...read } = takeOptions(operation, options, [
+    ...["after", "timeoutMs", "partial"] as const,
+    ...isPlaced ? ["positions"] as const : [],
+    ...scoring.isMasked ? ["maskOf"] as const : [],
+  ]);
+  if (found !== columns) {
+    throw new InputError(operation, `queries has ${found} columns`, `${columns} (heads × dim)`);
+  }
+  if (scoring.isMasked && maskOf === undefined) {
+    const expected = "the id of a standing query whose mask they have, or null for none";
+    throw new InputError(operation, "maskOf is undefined", expected);
+  }
+  const ofMask = scoring.isMasked ? maskOf === null ? "" : toId(operation, "maskOf", maskOf) : null;
+  const places = isPlaced ? toPositions(operation, positions, count, scoring) : null;
+  return {
+    passing: { rows, columns, positions: places, maskOf: ofMask },
+    checked: toReadOptions(operation, read, config, timeoutMs),
+  };
+}
+
+function toPositions(operation: string, positions: unknown, count: number, scoring: Scoring): Float64Array {
+  const { length, entries } = takeList(operation, "positions", positions, `${count} numbers, one per query`);
+  if (length !== count) {
+    throw new InputError(operation, `positions has ${length} numbers`, `${count} (one per query)`);
+  }
+  return Float64Array.from(
+    { length },
+    (_, at) => toPosition(operation, `positions[${at}]`, entries[at], scoring),
+  );
+}
+
+/** Checks edits; the rows are copies. */
+export function toEdits(operation: string, edits: unknown, scoring: Scoring): RowEdit[] {
+  const { length, entries, kind } = takeList(operation, "edits", edits, "a list of edits");
+  if (kind !== null) throw new InputError(operation, `edits is ${describe(edits)}`, "a list of edits");
+  const checked: RowEdit[] = [];
+  for (let at = 0; at < length; at++) {
+    const name = `edits[${at}]`, given = entries[at];
+    const isMask = scoring.isMasked && typeof given === "object" && given !== null &&
+      (given as { kind?: unknown }).kind === "setMask";
+    if (isMask) checked.push(...toMaskEdits(operation, name, given as ClusterEdit & { kind: "setMask" }));
+    else checked.push(toEdit(operation, name, given, scoring));
+  }
+  return checked;
+}
+
+/** Queries of one edit, so that it fits into a record whatever their ids are. */
+const MASKED_QUERIES = 64;
+
+/** One edit for each key, or one of all keys, and for some queries at a time. */
+function toMaskEdits(operation: string, name: string, given: ClusterEdit & { kind: "setMask" }): RowEdit[] {
+  const fields = ["kind", "entry", "keys", "queries"] as const;
+  const { entry, keys, queries } = takeOptions(operation, given, fields, `${name} field`);
+  const bias = typeof entry === "boolean" ? (entry ? 0 : -Infinity) : entry;
+  if (typeof bias !== "number" || !isBias(bias)) {
+    throw new InputError(operation, `${name}.entry is ${describe(entry)}`, ENTRY);
+  }
+  if (keys === undefined && queries === undefined) {
+    throw new InputError(operation, `${name} has neither keys nor queries`, "ids of one of them, or of both");
+  }
+  const keyIds = keys === undefined ? [""] : toIds(operation, `${name}.keys`, keys);
+  const queryIds = queries === undefined ? [] : toIds(operation, `${name}.queries`, queries);
+  // A list of none names no pair.
+  const parts: string[][] = queries === undefined ? [[]] : [];
+  for (let at = 0; at < queryIds.length; at += MASKED_QUERIES) {
+    parts.push(queryIds.slice(at, at + MASKED_QUERIES));
+  }
+  return keyIds.flatMap((id) =>
+    parts.map((part) => ({ id, row: null, mask: { queries: part, bias: Math.fround(bias) + 0 } }))
+  );
+}
+
+function toEdit(operation: string, name: string, given: unknown, scoring: Scoring): RowEdit {
+  const { layout } = scoring, isPlaced = placesOf(scoring) !== null;
   if (typeof given !== "object" || given === null) {
     throw new InputError(
       operation,
@@ -177,15 +326,35 @@ function toEdit(operation: string, name: string, given: unknown, layout: HeadLay
       `{ kind: "set", id, key, value } or { kind: "delete", id }`,
     );
   }
-  const kind = takeWord(operation, `${name}.kind`, (given as { kind?: unknown }).kind, ["set", "delete"]);
+  const kinds = [
+    ...["set", "delete"] as const,
+    ...isPlaced ? ["setPosition"] as const : [],
+    ...scoring.isMasked ? ["setMask"] as const : [],
+  ];
+  const kind = takeWord(operation, `${name}.kind`, (given as { kind?: unknown }).kind, kinds);
   if (kind === "delete") {
-    const { id } = takeOptions(operation, given as ClusterEdit, ["kind", "id"], `${name} field`);
+    const { id } = takeOptions(
+      operation,
+      given as ClusterEdit & { kind: "delete" },
+      ["kind", "id"],
+      `${name} field`,
+    );
     return { id: toId(operation, `${name}.id`, id), row: null };
+  }
+  const placeOf = (position: unknown) => toPosition(operation, `${name}.position`, position, scoring);
+  if (kind === "setPosition") {
+    const move = takeOptions(
+      operation,
+      given as ClusterEdit & { kind: "setPosition" },
+      ["kind", "id", "position"],
+      `${name} field`,
+    );
+    return { id: toId(operation, `${name}.id`, move.id), row: null, position: placeOf(move.position) };
   }
   const set = takeOptions(
     operation,
     given as ClusterEdit & { kind: "set" },
-    ["kind", "id", "key", "value"],
+    ["kind", "id", "key", "value", ...isPlaced ? ["position"] as const : []],
     `${name} field`,
   );
   const id = toId(operation, `${name}.id`, set.id), row = new Float32Array(rowColumns(layout));
@@ -194,5 +363,20 @@ function toEdit(operation: string, name: string, given: unknown, layout: HeadLay
     toRow(operation, `${name}.value`, set.value, valueColumns(layout), "kvHeads × valueDim"),
     keyColumns(layout),
   );
-  return { id, row };
+  return { id, row, ...(isPlaced ? { position: placeOf(set.position) } : {}) };
+}
+
+/** Edits by partition, in their order; what is said of all keys goes to all partitions. */
+export function groupsOf(edits: readonly RowEdit[], partitions: number): Map<number, RowEdit[]> {
+  const groups = new Map<number, RowEdit[]>();
+  const put = (partition: number, edit: RowEdit) => {
+    const group = groups.get(partition);
+    if (group) group.push(edit);
+    else groups.set(partition, [edit]);
+  };
+  for (const edit of edits) {
+    if (edit.id !== "") put(partitionOf(edit.id, partitions), edit);
+    else for (let partition = 0; partition < partitions; partition++) put(partition, edit);
+  }
+  return groups;
 }

@@ -12,6 +12,8 @@
  *              5 drift   u32 count, texts, u32 count · P, count × P sequences       how far answers have moved since these records
  *              6 state   f64 sequence, u32 from, u32 room          a piece of the snapshot that was made at this sequence
  *              7 queries u32 count, texts                  ids of standing queries, whose rows are asked for
+ *              8 attend  floats, u32 count, count × f64, text    rows of passing queries with their positions, and the id of the
+ *                                                          standing query whose mask they have; "" for none
  *     reply    u32 version, u32 count, count × (u32 partition, u32 status, then)
  *              0 ok      f64 sequence, 16 chain, f64 sequence of "query", f64 age, f64 keys, f64 norm of keys, f64 norm of
  *                        values, bytes of the answer
@@ -19,7 +21,7 @@
  *     answer   read, attend: for each query f64 version (0: it is not there), f64 ‖q‖, its state (see `exact_sums.ts`)
  *              top: f64 version, f64 sequence of the list, f64 shift, f64 mass, u32 keys before, u32 keys behind, u32 count,
  *              count × (text id, f64 mass)
- *              rows, queries: for each key or query u32 1 and floats, or u32 0
+ *              rows, queries: for each key or query u32 1 and floats, u32 2, f64 position and floats, or u32 0
  *              drift: for each query f64 version, f64 1 if all changes are known, and four numbers a head (see `drift.ts`)
  *              state: f64 sequence, u32 length of the snapshot, u32 from, bytes
  *
@@ -36,12 +38,25 @@ const VERSION = 1;
 /** A question about partitions. */
 export type Question =
   | { readonly kind: "read"; readonly ids: readonly string[] }
-  | { readonly kind: "attend"; readonly rows: Float32Array }
+  | PassingQuestion
   | TopQuestion
   | { readonly kind: "rows"; readonly ids: readonly string[] }
   | { readonly kind: "queries"; readonly ids: readonly string[] }
   | { readonly kind: "drift"; readonly ids: readonly string[]; readonly since: Float64Array }
   | StateQuestion;
+
+/** A question about passing queries. */
+export interface PassingQuestion {
+  readonly kind: "attend";
+  readonly rows: Float32Array;
+  /** There in a cluster whose rows have positions, or whose pairs have masks. */
+  readonly placed?: {
+    /** A position for each query; none where rows have none. */
+    readonly positions: Float64Array;
+    /** The standing query whose mask they have; "" for none. */
+    readonly maskOf: string;
+  };
+}
 
 /** A question for a piece of a snapshot of a partition. */
 export interface StateQuestion {
@@ -68,7 +83,7 @@ export interface TopQuestion {
   readonly room: number;
 }
 
-const KINDS = ["read", "attend", "top", "rows", "drift", "state", "queries"] as const;
+const KINDS = ["read", "attend", "top", "rows", "drift", "state", "queries", "placed"] as const;
 
 /** A question with the places that partitions must have reached. */
 export interface HostRequest {
@@ -114,7 +129,8 @@ export const WAIT_BYTES = [8, 16] as const;
 export function encodeRequest(request: HostRequest): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter(), { question } = request;
   out.u32(VERSION);
-  out.u32(KINDS.indexOf(question.kind) + 1);
+  const placed = question.kind === "attend" ? question.placed : undefined;
+  out.u32(KINDS.indexOf(placed ? "placed" : question.kind) + 1);
   out.f64(request.waitMs);
   out.f64(request.querySequence);
   out.u32(request.partitions.length);
@@ -122,8 +138,14 @@ export function encodeRequest(request: HostRequest): Uint8Array<ArrayBuffer> {
     out.u32(partition);
     out.f64(sequence);
   }
-  if (question.kind === "attend") out.floats(question.rows);
-  else if (question.kind === "top") {
+  if (question.kind === "attend") {
+    out.floats(question.rows);
+    if (placed) {
+      out.u32(placed.positions.length);
+      for (const position of placed.positions) out.f64(position);
+      out.text(placed.maskOf);
+    }
+  } else if (question.kind === "top") {
     out.text(question.id);
     for (const number of [question.head, question.count, question.skip]) out.u32(number);
     out.f64(question.sequence);
@@ -162,6 +184,15 @@ export function decodeRequest(bytes: Uint8Array<ArrayBuffer>): HostRequest {
 
 function readQuestion(kind: typeof KINDS[number] | undefined, reader: ByteReader): Question {
   if (kind === "attend") return { kind, rows: reader.floats() };
+  if (kind === "placed") {
+    const rows = reader.floats(), positions: number[] = [];
+    for (let left = reader.u32(); left > 0; left--) positions.push(reader.f64());
+    return {
+      kind: "attend",
+      rows,
+      placed: { positions: Float64Array.from(positions), maskOf: reader.text() },
+    };
+  }
   if (kind === "top") {
     return {
       ...{ kind, id: reader.text(), head: reader.u32(), count: reader.u32(), skip: reader.u32() },
@@ -328,28 +359,39 @@ export function decodeStatePiece(answer: Uint8Array<ArrayBuffer>): StatePiece {
   });
 }
 
+/** A row of a key or query, with its position where rows have one. */
+export interface PlacedRow {
+  readonly row: Float32Array<ArrayBuffer>;
+  readonly position?: number;
+}
+
 /** Writes rows of keys or queries. */
-export function encodeRows(rows: readonly (Float32Array | null)[]): Uint8Array<ArrayBuffer> {
+export function encodeRows(rows: readonly (PlacedRow | null)[]): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter();
-  for (const row of rows) {
-    out.u32(row === null ? 0 : 1);
-    if (row !== null) out.floats(row);
+  for (const one of rows) {
+    out.u32(one === null ? 0 : one.position === undefined ? 1 : 2);
+    if (one?.position !== undefined) out.f64(one.position);
+    if (one !== null) out.floats(one.row);
   }
   return out.view().slice();
 }
 
-/** Reads rows of keys or queries. */
+/** Reads rows of keys or queries, which have positions or have none. */
 export function decodeRows(
   answer: Uint8Array<ArrayBuffer>,
   count: number,
   width: number,
-): (Float32Array<ArrayBuffer> | null)[] {
+  isPlaced = false,
+): (PlacedRow | null)[] {
+  const expected = isPlaced ? 2 : 1;
   return read("answer", new ByteReader(answer), (reader) =>
     Array.from({ length: count }, () => {
-      if (reader.u32() === 0) return null;
-      const row = reader.floats();
+      const code = reader.u32();
+      if (code === 0) return null;
+      if (code !== expected) throw new Damage(`row is of kind ${code}, expected 0 or ${expected}`);
+      const placed = isPlaced ? { position: reader.f64() } : {}, row = reader.floats();
       if (row.length !== width) throw new Damage(`row has ${row.length} numbers, expected ${width}`);
-      return row.slice();
+      return { row: row.slice(), ...placed };
     }));
 }
 

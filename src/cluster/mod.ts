@@ -30,14 +30,17 @@ export { ClusterLearner, type ClusterStep } from "./cluster_learner.ts";
 export type { ClusterExample, ClusterLearnerOptions } from "./learner_questions.ts";
 export { ClusterMemory } from "./cluster_memory.ts";
 export type { ClusterKey, ClusterOutput, PartitionPlace, StoredKey } from "./cluster_answers.ts";
-export type { ClusterShape } from "./cluster_config.ts";
+export type { ClusterShape, MadeShape } from "./cluster_config.ts";
+export type { RuleOptions } from "../durable/score_rules.ts";
 export type { ClusterStatus, PartitionStatus } from "./cluster_status.ts";
 export { ClusterError, type ClusterFault } from "./cluster_error.ts";
 export type {
   ClusterEdit,
   ConnectOptions,
   EditOptions,
+  PassingOptions,
   PeekOptions,
+  QueryOptions,
   ReadOptions,
   TopKeysOptions,
 } from "./memory_options.ts";

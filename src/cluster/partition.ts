@@ -8,39 +8,51 @@
 import { type Batch, decodeBatch, hashOf } from "./batch.ts";
 import {
   ExactSums,
+  formsOf,
   MOST_KEYS,
   NO_EXPONENT,
+  placesOf,
   type Scoring,
   stateColumns,
   type SummedKeys,
+  turnedRow,
   valueExponent,
 } from "./exact_sums.ts";
 import { heaviestOf } from "../numerics/heaviest.ts";
 import { keyColumns, valueColumns } from "../numerics/head_layout.ts";
 import { exponentOf, shiftedExp } from "../numerics/power_shift.ts";
 import { Ledger } from "./ledger.ts";
+import { type KeyChange, KeyChanges } from "./key_changes.ts";
 import type { LogRecord } from "./log.ts";
+import { type KeyMask, type MaskEdit, PairMasks } from "./pair_masks.ts";
+import { isReachAlone } from "./pair_score.ts";
 
 const FIRST_SLOTS = 64;
 /** Numbers of a head that `drift` writes. */
 export const DRIFT_COLUMNS = 4;
-/** Changes that are kept for queries that are behind; a query that is further behind is built anew. */
-const MOST_CHANGES = 4096;
 
-/** A standing query: its row, and the sequence of the record that set it. */
+/**
+ * A standing query: its row, its position, and the sequence of the record that set or moved it. A query that
+ * was moved alone has the same array as before.
+ */
 export interface StandingQuery {
   readonly row: Float32Array<ArrayBuffer>;
+  /** 0 where no rule looks at positions. */
+  readonly position: number;
   readonly version: number;
 }
 
-/** A change of a key: the row that was, if there was one, then the row that is. */
-interface KeyChange {
-  /** The record that made it. */
-  readonly sequence: number;
-  readonly rows: Float32Array;
-  readonly exponents: Int16Array;
-  readonly had: boolean;
-  readonly has: boolean;
+/** The beginning of a change: the row that was. */
+interface ChangeBegun extends Pick<KeyChange, "rows" | "exponents"> {
+  readonly position: number;
+  readonly mask: KeyMask | null;
+}
+
+/** A key as it is stored. */
+export interface KeptKey {
+  readonly row: Float32Array<ArrayBuffer>;
+  /** 0 where no rule looks at positions. */
+  readonly position: number;
 }
 
 /** A heavy key. */
@@ -53,21 +65,25 @@ export interface HeavyKey {
 /** One partition. */
 export class Partition {
   readonly ledger = new Ledger();
+  /** What was said of pairs; null in a cluster without masks. */
+  readonly masks: PairMasks | null;
   readonly #scoring: Scoring;
   readonly #belongs: (id: string) => boolean;
   readonly #width: number;
   readonly #slots = new Map<string, number>();
   #ids: (string | null)[] = [];
   readonly #free: number[] = [];
+  /** Rows as they are multiplied: with rotary positions, keys are turned. */
   #rows: Float32Array<ArrayBuffer>;
+  /** Keys as they came; null where they are not turned. */
+  #given: Float32Array<ArrayBuffer> | null;
+  /** Empty where no rule looks at positions. */
+  #positions: Float64Array<ArrayBuffer>;
   #isLive = new Uint8Array(FIRST_SLOTS);
   #exponents: Int16Array<ArrayBuffer>;
   #scratch = new Float64Array(FIRST_SLOTS);
   readonly #sums = new Map<string, { readonly sums: ExactSums; readonly query: StandingQuery }>();
-  #changes: KeyChange[] = [];
-  /** Changes that were dropped from the list, and the record of the last of them. */
-  #dropped = 0;
-  #droppedSequence = 0;
+  readonly #changes = new KeyChanges();
   /** The record that is being applied. */
   #applying = 0;
   /** Upper bounds of the norms of key rows and value rows. */
@@ -80,9 +96,12 @@ export class Partition {
   constructor(scoring: Scoring, belongs: (id: string) => boolean = () => true) {
     const { layout } = scoring;
     this.#belongs = belongs;
+    this.masks = scoring.isMasked ? new PairMasks() : null;
     this.#scoring = scoring;
     this.#width = keyColumns(layout) + valueColumns(layout);
     this.#rows = new Float32Array(FIRST_SLOTS * this.#width);
+    this.#given = scoring.rule?.rotary ? new Float32Array(FIRST_SLOTS * keyColumns(layout)) : null;
+    this.#positions = new Float64Array(placesOf(scoring) ? FIRST_SLOTS : 0);
     this.#exponents = new Int16Array(FIRST_SLOTS * layout.kvHeads);
   }
 
@@ -109,20 +128,22 @@ export class Partition {
   /** Bytes of rows and sums. */
   get bytes(): number {
     let bytes = this.#rows.byteLength + this.#exponents.byteLength + 9 * this.#isLive.length;
+    bytes += (this.#given?.byteLength ?? 0) + this.#positions.byteLength + (this.masks?.bytes ?? 0);
     for (const { sums } of this.#sums.values()) bytes += sums.bytes;
-    for (const { rows } of this.#changes) bytes += rows.byteLength;
-    return bytes;
+    return bytes + this.#changes.bytes;
   }
 
-  /** Live ids with their rows, which are views; in no particular order. */
-  *rows(): Generator<readonly [string, Float32Array<ArrayBuffer>]> {
-    for (const [id, slot] of this.#slots) yield [id, this.#rowAt(slot)];
+  /** Live ids with their rows, which are views or copies, and positions; in no particular order. */
+  *rows(): Generator<readonly [string, KeptKey]> {
+    for (const [id, slot] of this.#slots) yield [id, this.#keptAt(slot)];
   }
 
-  /** A copy of a key's row [key | value]; null if it is not there. */
-  copyRow(id: string): Float32Array<ArrayBuffer> | null {
+  /** A copy of a key's row [key | value] with its position; null if it is not there. */
+  copyRow(id: string): KeptKey | null {
     const slot = this.#slots.get(id);
-    return slot === undefined ? null : this.#rowAt(slot).slice();
+    if (slot === undefined) return null;
+    const { row, position } = this.#keptAt(slot);
+    return { row: row.slice(), position };
   }
 
   /**
@@ -132,7 +153,7 @@ export class Partition {
    */
   apply({ sequence, body }: LogRecord): void {
     if (sequence <= this.ledger.sequence) return;
-    const batch = decodeBatch(body, "keys", this.#width);
+    const batch = decodeBatch(body, "keys", this.#width, formsOf(this.#scoring));
     const isNew = this.ledger.isNew(batch);
     this.#applying = sequence;
     if (isNew) this.#perform(batch);
@@ -140,8 +161,8 @@ export class Partition {
   }
 
   /** Sets a row without a record, for a snapshot. */
-  load(id: string, row: Float32Array): void {
-    this.#set(id, row);
+  load(id: string, row: Float32Array, position: number): void {
+    this.#set(id, row, position);
   }
 
   /** Bounds of the norms of rows that were there before, for a snapshot. */
@@ -157,28 +178,37 @@ export class Partition {
 
   /** Brings the sums of a standing query up to date. */
   update(id: string, query: StandingQuery): ExactSums {
+    const { rule } = this.#scoring;
     let held = this.#sums.get(id);
     // The version does not identify it: a host whose queries were wrong has had another query of the same version.
-    if (held?.query !== query) {
-      held = { sums: new ExactSums(this.#scoring, query.row), query };
+    const isMoved = held !== undefined && held.query !== query && held.query.row === query.row &&
+      rule !== undefined && isReachAlone(rule);
+    if (held === undefined || (held.query !== query && !isMoved)) {
+      held = { sums: new ExactSums(this.#scoring, query.row, query.position), query };
       this.#sums.set(id, held);
     }
-    const { sums } = held, end = this.#dropped + this.#changes.length;
-    if (sums.changes < this.#dropped) sums.lose();
-    for (let at = Math.max(sums.changes, this.#dropped); at < end; at++) {
-      const { rows, exponents, had, has } = this.#changes[at - this.#dropped];
-      if (had) sums.change(-1, rows, 0, exponents, 0);
-      if (has) sums.change(1, rows, this.#width, exponents, this.#scoring.layout.kvHeads);
+    const { sums } = held, { first, end } = this.#changes;
+    if (sums.changes < first) sums.lose();
+    for (let at = Math.max(sums.changes, first); at < end; at++) {
+      const { rows, exponents, positions, masks, had, has } = this.#changes.at(at);
+      if (had) sums.change(-1, rows, 0, exponents, 0, positions[0], this.#biasOf(id, masks[0]));
+      if (!has) continue;
+      const { kvHeads } = this.#scoring.layout, bias = this.#biasOf(id, masks[1]);
+      sums.change(1, rows, this.#width, exponents, kvHeads, positions[1], bias);
     }
     sums.changes = end;
-    if (sums.isLost) sums.build(this.#keys, this.#scratch);
+    if (isMoved) {
+      sums.move(query.position, this.#keysOf(id));
+      this.#sums.set(id, { sums, query });
+    }
+    if (sums.isLost) sums.build(this.#keysOf(id), this.#scratch);
     return sums;
   }
 
   /** Whether `update` would do something. */
   isBehind(id: string, query: StandingQuery): boolean {
     const held = this.#sums.get(id);
-    return held?.query !== query || held.sums.changes < this.#dropped + this.#changes.length;
+    return held?.query !== query || held.sums.isLost || held.sums.changes < this.#changes.end;
   }
 
   /**
@@ -188,7 +218,8 @@ export class Partition {
    */
   drift(id: string, query: StandingQuery, since: number, target: Float64Array, offset: number): boolean {
     const sums = this.update(id, query), { layout } = this.#scoring, { heads, valueDim, kvHeads } = layout;
-    if (since < Math.max(this.#droppedSequence, this.ledger.begin)) return false;
+    const known = Math.max(this.#changes.droppedSequence, this.ledger.begin, this.masks?.changedAt(id) ?? 0);
+    if (since < known) return false;
     const state = new Float64Array(stateColumns(layout));
     sums.write(state, 0);
     for (let head = 0, at = offset; head < heads; head++, at += DRIFT_COLUMNS) {
@@ -199,10 +230,11 @@ export class Partition {
       target[at] = shift;
       target[at + 1] = state[from + 1];
       target[at + 2] = target[at + 3] = 0;
-      for (const { sequence, rows, had, has } of this.#changes) {
+      for (const { sequence, rows, positions, masks, had, has } of this.#changes.kept) {
         if (sequence <= since) continue;
-        const before = had ? weightOf(sums.scoreOf(head, rows, 0), shift) : 0;
-        const after = has ? weightOf(sums.scoreOf(head, rows, this.#width), shift) : 0;
+        const weigh = (start: number, at: 0 | 1) =>
+          weightOf(sums.scoreOf(head, rows, start, positions[at], this.#biasOf(id, masks[at])), shift);
+        const before = had ? weigh(0, 0) : 0, after = has ? weigh(this.#width, 1) : 0;
         target[at + 2] += Math.abs(after - before);
         if (!had || !has) continue;
         let squares = 0;
@@ -215,24 +247,35 @@ export class Partition {
     return true;
   }
 
-  /** The state of a query that is kept nowhere. */
-  pass(row: Float32Array): ExactSums {
-    const sums = new ExactSums(this.#scoring, row);
-    sums.build(this.#keys, this.#scratch);
+  /** The state of a query that is kept nowhere; it has the mask of the standing query `maskOf`, "" for none. */
+  pass(row: Float32Array, position = 0, maskOf = ""): ExactSums {
+    const sums = new ExactSums(this.#scoring, row, position);
+    sums.build(maskOf === "" ? this.#keys(null) : this.#keysOf(maskOf), this.#scratch);
     return sums;
   }
 
-  /** The heaviest keys of a head, the heaviest first, equal ones by id; with the shift of their weights. */
-  heaviest(sums: ExactSums, head: number, count: number): { shift: number; mass: number; keys: HeavyKey[] } {
+  /**
+   * The heaviest keys of a head of the standing query `query`, the heaviest first, equal ones by id; with the
+   * shift of their weights.
+   */
+  heaviest(
+    query: string,
+    sums: ExactSums,
+    head: number,
+    count: number,
+  ): { shift: number; mass: number; keys: HeavyKey[] } {
     const { layout } = this.#scoring, columns = stateColumns(layout), state = new Float64Array(columns);
     sums.write(state, 0);
     const at = head * (layout.valueDim + 3), shift = state[at], mass = state[at + 1];
-    const weights = this.#scratch, live = new Uint32Array(this.#slots.size);
+    const weights = this.#scratch, all = new Uint32Array(this.#slots.size);
     let n = 0;
-    for (const slot of this.#slots.values()) {
-      live[n++] = slot;
-      weights[slot] = sums.scoreOf(head, this.#rows, slot * this.#width);
+    for (const [id, slot] of this.#slots) {
+      const bias = this.#biasOf(query, this.masks?.of(id) ?? null);
+      weights[slot] = sums.scoreOf(head, this.#rows, slot * this.#width, this.#positions[slot], bias);
+      // Keys that the query may not attend to are not among the heaviest, however few there are.
+      if (weights[slot] > -Infinity) all[n++] = slot;
     }
+    const live = all.subarray(0, n);
     // Keys of equal weight may be cut off by slot, so all that weigh as much as the last one are ordered by
     // id.
     const found = heaviestOf(live, weights, count), least = weights[found[found.length - 1]];
@@ -245,13 +288,29 @@ export class Partition {
     return { shift, mass, keys };
   }
 
-  get #keys(): SummedKeys {
+  /** The bias of a standing query with a key of which `mask` was said. */
+  #biasOf(query: string, mask: KeyMask | null): number {
+    return this.masks === null ? 0 : this.masks.bias(query, mask);
+  }
+
+  /** The keys with their biases for a standing query. */
+  #keysOf(query: string): SummedKeys {
+    const { masks } = this;
+    if (masks === null || masks.isEmpty) return this.#keys(null);
+    const biases = new Float64Array(this.#ids.length);
+    for (const [id, slot] of this.#slots) biases[slot] = masks.bias(query, masks.of(id));
+    return this.#keys(biases);
+  }
+
+  #keys(biases: Float64Array | null): SummedKeys {
     return {
       size: this.#ids.length,
       width: this.#width,
       rows: this.#rows,
       isLive: this.#isLive,
       exponents: this.#exponents,
+      positions: this.#positions,
+      biases,
     };
   }
 
@@ -263,16 +322,58 @@ export class Partition {
     return this.#rows.subarray(slot * this.#width, (slot + 1) * this.#width);
   }
 
+  #keptAt(slot: number): KeptKey {
+    const row = this.#rowAt(slot), given = this.#given, position = this.#positionAt(slot);
+    if (given === null) return { row, position };
+    const columns = keyColumns(this.#scoring.layout), kept = row.slice();
+    kept.set(given.subarray(slot * columns, (slot + 1) * columns));
+    return { row: kept, position };
+  }
+
+  #maskAt(slot: number): KeyMask | null {
+    return this.masks?.of(this.#idAt(slot)) ?? null;
+  }
+
+  #positionAt(slot: number): number {
+    return this.#positions.length === 0 ? 0 : this.#positions[slot];
+  }
+
   #perform({ edits }: Batch): void {
-    for (const { id, row } of edits) {
+    for (const { id, row, position, mask } of edits) {
+      if (mask) {
+        this.#say(id, mask);
+        continue;
+      }
       if (!this.#belongs(id)) continue;
-      if (row === null) this.#delete(id);
-      else this.#set(id, row);
+      if (row !== null) this.#set(id, row, position ?? 0);
+      else if (position === undefined) this.#delete(id);
+      else this.#move(id, position);
     }
   }
 
-  #set(id: string, row: Float32Array): void {
+  /** Says something of the pairs of a key, or of queries with all keys; nothing happens if the key is not there. */
+  #say(id: string, mask: MaskEdit): void {
+    if (id === "") {
+      this.masks?.sayOfQueries(mask, this.#applying);
+      for (const query of mask.queries) this.#sums.get(query)?.sums.lose();
+      return;
+    }
+    const slot = this.#slots.get(id);
+    if (slot === undefined) return;
+    const change = this.#beginChange(slot);
+    this.masks?.sayOfKey(id, mask);
+    if (change) this.#endChange(change, slot, true);
+  }
+
+  /** Moves a key whose row stays; nothing happens if it is not there. */
+  #move(id: string, position: number): void {
+    const kept = this.copyRow(id);
+    if (kept !== null) this.#set(id, kept.row, position);
+  }
+
+  #set(id: string, given: Float32Array, position: number): void {
     const { layout } = this.#scoring, { kvHeads, valueDim } = layout;
+    const row = turnedRow(this.#scoring, given, kvHeads, position);
     let slot = this.#slots.get(id);
     const had = slot !== undefined;
     const change = this.#beginChange(slot);
@@ -283,6 +384,8 @@ export class Partition {
       this.#isLive[slot] = 1;
     }
     this.#rows.set(row, slot * this.#width);
+    this.#given?.set(given.subarray(0, keyColumns(layout)), slot * keyColumns(layout));
+    if (this.#positions.length > 0) this.#positions[slot] = position;
     const values = slot * this.#width + keyColumns(layout);
     for (let head = 0; head < kvHeads; head++) {
       this.#exponents[slot * kvHeads + head] = valueExponent(
@@ -301,6 +404,7 @@ export class Partition {
     if (slot === undefined) return;
     const change = this.#beginChange(slot);
     this.#slots.delete(id);
+    this.masks?.forget(id);
     this.#ids[slot] = null;
     this.#isLive[slot] = 0;
     this.#rows.fill(0, slot * this.#width, (slot + 1) * this.#width);
@@ -309,10 +413,9 @@ export class Partition {
   }
 
   /** Copies the row that is about to change; null while no sums are held. */
-  #beginChange(slot: number | undefined): Pick<KeyChange, "rows" | "exponents"> | null {
+  #beginChange(slot: number | undefined): ChangeBegun | null {
     if (this.#sums.size === 0) {
-      this.#dropChanges();
-      this.#dropped++;
+      this.#changes.skip(this.#applying);
       return null;
     }
     const { kvHeads } = this.#scoring.layout;
@@ -322,23 +425,19 @@ export class Partition {
       rows.set(this.#rowAt(slot));
       exponents.set(this.#exponents.subarray(slot * kvHeads, (slot + 1) * kvHeads));
     }
-    return { rows, exponents };
+    const position = slot === undefined ? 0 : this.#positionAt(slot);
+    return { rows, exponents, position, mask: slot === undefined ? null : this.#maskAt(slot) };
   }
 
-  #endChange({ rows, exponents }: Pick<KeyChange, "rows" | "exponents">, slot: number | null, had: boolean) {
+  #endChange({ rows, exponents, position, mask }: ChangeBegun, slot: number | null, had: boolean) {
     const { kvHeads } = this.#scoring.layout;
     if (slot !== null) {
       rows.set(this.#rowAt(slot), this.#width);
       exponents.set(this.#exponents.subarray(slot * kvHeads, (slot + 1) * kvHeads), kvHeads);
     }
-    this.#changes.push({ sequence: this.#applying, rows, exponents, had, has: slot !== null });
-    if (this.#changes.length > MOST_CHANGES) this.#dropChanges();
-  }
-
-  #dropChanges(): void {
-    this.#dropped += this.#changes.length;
-    this.#droppedSequence = this.#applying;
-    this.#changes = [];
+    const positions = [position, slot === null ? 0 : this.#positionAt(slot)] as const;
+    const masks = [mask, slot === null ? null : this.#maskAt(slot)] as const, sequence = this.#applying;
+    this.#changes.push({ sequence, rows, exponents, positions, masks, had, has: slot !== null });
   }
 
   #takeSlot(): number {
@@ -356,6 +455,16 @@ export class Partition {
     const isLive = new Uint8Array(slots);
     this.#scratch = new Float64Array(slots);
     rows.set(this.#rows);
+    if (this.#given !== null) {
+      const given = new Float32Array(slots * keyColumns(this.#scoring.layout));
+      given.set(this.#given);
+      this.#given = given;
+    }
+    if (this.#positions.length > 0) {
+      const positions = new Float64Array(slots);
+      positions.set(this.#positions);
+      this.#positions = positions;
+    }
     exponents.set(this.#exponents);
     isLive.set(this.#isLive);
     [this.#rows, this.#exponents, this.#isLive] = [rows, exponents, isLive];

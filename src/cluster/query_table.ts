@@ -2,7 +2,7 @@
  * The standing queries of a cluster by id, as its subject "query" orders them. Every host has all of them.
  */
 
-import { decodeBatch, hashOf } from "./batch.ts";
+import { type BatchForms, decodeBatch, hashOf, PLAIN_FORMS } from "./batch.ts";
 import { Ledger } from "./ledger.ts";
 import type { LogRecord } from "./log.ts";
 import type { StandingQuery } from "./partition.ts";
@@ -11,11 +11,16 @@ import type { StandingQuery } from "./partition.ts";
 export class QueryTable {
   readonly ledger = new Ledger();
   readonly #width: number;
+  readonly #forms: BatchForms;
   readonly #queries = new Map<string, StandingQuery>();
 
-  /** @param width H·d. */
-  constructor(width: number) {
+  /**
+   * @param width H·d.
+   * @param forms The forms of edits that the cluster has.
+   */
+  constructor(width: number, forms: BatchForms = PLAIN_FORMS) {
     this.#width = width;
+    this.#forms = forms;
   }
 
   /** How many there are. */
@@ -46,11 +51,15 @@ export class QueryTable {
    */
   apply({ sequence, body }: LogRecord): string[] {
     if (sequence <= this.ledger.sequence) return [];
-    const batch = decodeBatch(body, "queries", this.#width), gone: string[] = [];
+    const batch = decodeBatch(body, "queries", this.#width, this.#forms), gone: string[] = [];
     const isNew = this.ledger.isNew(batch);
-    for (const { id, row } of isNew ? batch.edits : []) {
-      if (row !== null) this.#queries.set(id, { row: row.slice(), version: sequence });
-      else if (this.#queries.delete(id)) gone.push(id);
+    for (const { id, row, position } of isNew ? batch.edits : []) {
+      if (row !== null) {
+        this.#queries.set(id, { row: row.slice(), position: position ?? 0, version: sequence });
+      } else if (position !== undefined) {
+        const moved = this.#queries.get(id);
+        if (moved) this.#queries.set(id, { row: moved.row, position, version: sequence });
+      } else if (this.#queries.delete(id)) gone.push(id);
     }
     this.ledger.note(sequence, body, isNew ? batch : null, hashOf(body));
     return gone;

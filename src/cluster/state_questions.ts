@@ -44,12 +44,31 @@ export function ofStanding(ids: readonly string[]): StatesQuestion {
   };
 }
 
-/** The question about passing queries, rows of `columns` numbers. */
-export function ofPassing(rows: Float32Array, columns: number): StatesQuestion {
+/** Passing queries. */
+export interface PassingRows {
+  readonly rows: Float32Array;
+  readonly columns: number;
+  /** null where rows have none. */
+  readonly positions: Float64Array | null;
+  /** The standing query whose mask they have, "" for none; null where pairs have no masks. */
+  readonly maskOf: string | null;
+}
+
+const NO_POSITIONS = new Float64Array(0);
+
+/** The question about passing queries, rows of `columns` numbers, with their positions and mask where there are some. */
+export function ofPassing({ rows, columns, positions, maskOf }: PassingRows): StatesQuestion {
+  const isPlaced = positions !== null || maskOf !== null;
   return {
     count: rows.length / columns,
-    ask: (from, to) => ({ kind: "attend", rows: rows.subarray(from * columns, to * columns) }),
-    requestBytes: () => 4 * columns,
+    ask: (from, to) => ({
+      kind: "attend",
+      rows: rows.subarray(from * columns, to * columns),
+      ...(isPlaced
+        ? { placed: { positions: positions?.subarray(from, to) ?? NO_POSITIONS, maskOf: maskOf ?? "" } }
+        : {}),
+    }),
+    requestBytes: (at) => 4 * columns + 8 + (at === 0 ? textBytes(maskOf ?? "") : 0),
     ids: [],
   };
 }

@@ -2,8 +2,9 @@
  * The edits of one client on their way to one subject.
  *
  * Invariant: one batch is on its way at a time, and it is tried again, with the same bytes, until the log has
- * acknowledged it, or has said at once that it has no room; so batches are in the log in the order of their numbers, and no number is used for two
- * batches of which both may be there. A call ends when its time is over, whatever the log does.
+ * acknowledged it, or has said at once that it has no room for it or does not take it; so batches are in the
+ * log in the order of their numbers, and no number is used for two batches of which both may be there. A call
+ * ends when its time is over, whatever the log does.
  */
 
 import {
@@ -35,6 +36,8 @@ export interface WriterParts {
   readonly kind: BatchKind;
   /** The partition, for messages; null for queries. */
   readonly partition: number | null;
+  /** Whether rows have positions; false unless given. */
+  readonly isPlaced?: boolean;
   /** The newest sequence of the subject that hosts have told of. */
   readonly known: () => number;
 }
@@ -93,7 +96,7 @@ export class SubjectWriter {
    * Puts edits behind those before; resolves with the sequence of the last one.
    *
    * @throws {ClusterError} "unsent" when the time is over before any of them is sent, "unknown" when it is
-   * over later, "full" when the log has no room.
+   * over later, "full" when the log has no room, "refused" when it does not take them.
    */
   write(operation: string, edits: readonly RowEdit[], until: number): Promise<number> {
     const settle = Promise.withResolvers<number>();
@@ -169,12 +172,12 @@ export class SubjectWriter {
   }
 
   /**
-   * Appends a batch until it is acknowledged; null when the log has no room for it, or the writer has ended or is
-   * broken.
+   * Appends a batch until it is acknowledged; null when the log has no room for it or refuses it, or the writer
+   * has ended or is broken.
    */
   async #append(batch: Batch): Promise<number | null> {
-    const { session, clock, subject, client } = this.#parts, { signal } = this.#end;
-    const body = encodeBatch(batch), id = `${client}.${batch.number}`;
+    const { session, clock, subject, client, isPlaced } = this.#parts, { signal } = this.#end;
+    const body = encodeBatch(batch, isPlaced), id = `${client}.${batch.number}`;
     let isFirst = true;
     for (let wait = FIRST_RETRY_MS; !signal.aborted; wait = Math.min(2 * wait, LONGEST_RETRY_MS)) {
       try {
@@ -189,8 +192,9 @@ export class SubjectWriter {
         return sequence;
       } catch (error) {
         if (signal.aborted) return null;
-        if (isFirst && error instanceof LogError && error.reason === "full") {
-          this.#refuse(batch, error);
+        const reason = error instanceof LogError ? error.reason : null;
+        if (isFirst && (reason === "full" || reason === "refused")) {
+          this.#refuse(batch, error as LogError, reason);
           return null;
         }
         isFirst = false;
@@ -245,8 +249,8 @@ export class SubjectWriter {
     this.acknowledged.tell();
   }
 
-  /** Rejects the calls of a batch that the log had no room for; its number is free again. */
-  #refuse(batch: Batch, cause: LogError): void {
+  /** Rejects the calls of a batch that the log did not take; its number is free again. */
+  #refuse(batch: Batch, cause: LogError, reason: "full" | "refused"): void {
     for (const edit of batch.edits) this.#bytes -= editBytes(edit);
     // A call of which a part is in the batch is given up as a whole.
     const [next] = this.#items, refused = [...this.#taken];
@@ -259,7 +263,7 @@ export class SubjectWriter {
     for (const item of refused) {
       if (item.isSettled) continue;
       item.isSettled = true;
-      const fault = item.isPartlyKept ? "unknown" : "full";
+      const fault = item.isPartlyKept ? "unknown" : reason;
       item.settle.reject(this.#failure(item.operation, fault, cause.message, cause));
     }
     this.acknowledged.tell();

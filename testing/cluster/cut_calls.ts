@@ -88,13 +88,16 @@ export class CutJudge {
 
   #faultOfEdit(client: string, { number = -1, token }: CutCall): string | null {
     for (const edit of cutEdits(client, number)) {
-      const partition = partitionOf(edit.id, SHAPE.partitions), sequence = token?.partitions[partition];
+      if (edit.kind === "setMask") continue;
+      const partition = partitionOf(edit.id, SHAPE.partitions),
+        sequence = token?.partitions[partition];
       const record = this.#records[partition].find((one) => one.sequence === sequence);
       const row = edit.kind === "set"
         ? [edit.key, edit.value].flatMap((part) => [...part as Float32Array])
         : null;
       const isThere = record?.edits.some((one) =>
-        one.id === edit.id && JSON.stringify(one.row && [...one.row]) === JSON.stringify(row)
+        one.id === edit.id &&
+        JSON.stringify(one.row && [...one.row]) === JSON.stringify(row)
       );
       if (!isThere) {
         return `edit ${number} of ${client} was acknowledged as ${sequence} of ${partition}, and is lost`;

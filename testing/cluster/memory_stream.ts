@@ -41,7 +41,9 @@ export class MemoryModel {
     for (; this.batches < batches; this.batches++) {
       for (const edit of editsOf(this.batches)) {
         if (edit.kind === "delete") this.#keys.delete(edit.id);
-        else this.#keys.set(edit.id, { key: toRow(edit.key), value: toRow(edit.value) });
+        else if (edit.kind === "set") {
+          this.#keys.set(edit.id, { key: toRow(edit.key), value: toRow(edit.value) });
+        }
       }
     }
   }

@@ -1,6 +1,7 @@
 // A simulated run as data: a list of actions that a seed makes, and the smallest one that still fails.
 
 import { Random } from "../random.ts";
+import { ONE_HEAD_RULES } from "./ruled_model.ts";
 
 /** What happens in a run, and when. */
 export interface Action {
@@ -40,6 +41,10 @@ export interface Run {
   readonly snapshotBytes: number;
   /** The share of objects that come back altered. */
   readonly altered: number;
+  /** The name of its rule in `ONE_HEAD_RULES`; null for none beside a scale. */
+  readonly rule: string | null;
+  /** Whether pairs have masks. */
+  readonly isMasked: boolean;
   readonly actions: readonly Action[];
 }
 
@@ -64,6 +69,8 @@ const KINDS: readonly [Action["kind"], number][] = [
   ["newClient", 1],
 ];
 
+const RULE_NAMES = Object.keys(ONE_HEAD_RULES);
+
 /** Makes a run of a seed. */
 export function makeRun(seed: number): Run {
   const random = new Random(seed), total = KINDS.reduce((sum, [, weight]) => sum + weight, 0);
@@ -80,6 +87,9 @@ export function makeRun(seed: number): Run {
     clients: 1 + random.below(2),
     snapshotBytes: random.pick([300, 1000, 1e9]),
     altered: random.pick([0, 0, 0.3]),
+    // Every other run, so that runs of before are the same ones still.
+    rule: seed % 2 === 0 ? null : RULE_NAMES[(seed >> 1) % RULE_NAMES.length],
+    isMasked: seed % 4 === 1,
     actions: Array.from({ length: 10 + random.below(40) }, () => ({
       after: random.pick([0, 1, 10, 100, 1000, 4000]) * random.next(),
       kind: kind(),

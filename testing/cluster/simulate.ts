@@ -3,20 +3,40 @@
 
 import { startHost } from "../../src/cluster/host.ts";
 import { connectWith } from "../../src/cluster/connect.ts";
-import type { ClusterHost, ClusterMemory, ClusterOutput, ClusterToken } from "../../src/cluster/mod.ts";
+import type {
+  ClusterEdit,
+  ClusterHost,
+  ClusterMemory,
+  ClusterOutput,
+  ClusterShape,
+  ClusterToken,
+} from "../../src/cluster/mod.ts";
 import { ClusterError, LogError } from "../../src/cluster/mod.ts";
 import { IdError } from "../../mod.ts";
-import { decodeBatch } from "../../src/cluster/batch.ts";
-import { keySubject, partitionOf, QUERY_SUBJECT } from "../../src/cluster/cluster_config.ts";
+import { type BatchForms, decodeBatch } from "../../src/cluster/batch.ts";
+import { keySubject, partitionOf, QUERY_SUBJECT, toConfig } from "../../src/cluster/cluster_config.ts";
+import { formsOf } from "../../src/cluster/exact_sums.ts";
 import { joinTokens } from "../../src/cluster/token.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
+import type { ModelRule } from "../memory_model.ts";
 import { Random } from "../random.ts";
+import {
+  ONE_HEAD_RULES,
+  PLAIN_RULE,
+  randomPlace,
+  ruledCase,
+  type RuledRow,
+  ruleOptions,
+  SaidMasks,
+} from "./ruled_model.ts";
 import type { Action, Run } from "./sim_run.ts";
 import { CALM, type SimNode, SimWorld, type Weather } from "./sim_world.ts";
 
-const DIM = 3, VALUE_DIM = 2, SCALE = 1, QUERIES = 3;
+const DIM = PLAIN_RULE.headDim, VALUE_DIM = PLAIN_RULE.valueDim, QUERIES = 3;
 /** Bounds of answers that are not stale are below this. */
 const MOST_BOUND = 1e-5;
+/** The model turns rows by its own arithmetic, which float32 may round to a neighbour. */
+const TURN_ROUNDING = 1e-5;
 
 /** What happened in a run. */
 export interface Outcome {
@@ -31,7 +51,9 @@ export interface Outcome {
 
 /** What was asked of a key: whether it was acknowledged is known later. */
 interface Asked {
+  /** null for a deletion; a row of no numbers for a move. */
   readonly row: Float32Array | null;
+  readonly position: number;
   state: "open" | "acknowledged" | "unknown";
 }
 
@@ -57,6 +79,8 @@ export async function simulate(run: Run): Promise<Outcome> {
 
 class Simulation {
   readonly #run: Run;
+  readonly #rule: ModelRule;
+  readonly #forms: BatchForms;
   readonly #world: SimWorld;
   readonly #hosts: { readonly node: SimNode; readonly host: ClusterHost }[] = [];
   readonly #clients: Client[] = [];
@@ -75,6 +99,8 @@ class Simulation {
 
   constructor(run: Run) {
     this.#run = run;
+    this.#rule = run.rule === null ? PLAIN_RULE : ONE_HEAD_RULES[run.rule];
+    this.#forms = formsOf(toConfig("simulate", this.#shape, "c").scoring);
     this.#world = new SimWorld(run.seed);
     this.#world.altered = run.altered;
   }
@@ -85,7 +111,8 @@ class Simulation {
     for (let at = 0; at < this.#run.hosts; at++) await this.#startHost();
     for (let at = 0; at < this.#run.clients; at++) await this.#connect();
     for (let at = 0; at < QUERIES; at++) {
-      await time.until(this.#clients[0].memory.setQuery(`q${at}`, new Random(at).row(DIM)), 10_000);
+      const placed = this.#placed(9 * at);
+      await time.until(this.#clients[0].memory.setQuery(`q${at}`, new Random(at).row(DIM), placed), 10_000);
     }
     for (const action of this.#run.actions) {
       await time.runTo(time.now + action.after);
@@ -97,6 +124,16 @@ class Simulation {
     const outcome = { ...this.#counts, milliseconds: time.now, timers: time.fired };
     await this.#end();
     return outcome;
+  }
+
+  get #shape(): ClusterShape {
+    const { partitions, replicas, isMasked: editableMask } = this.#run;
+    return { ...ruleOptions(this.#rule), partitions, replicas, editableMask };
+  }
+
+  /** A position as an option, where rows have one. */
+  #placed(position: number): { readonly position?: number } {
+    return this.#forms.places === null ? {} : { position };
   }
 
   #throwFault(): void {
@@ -126,9 +163,8 @@ class Simulation {
   }
 
   async #connect(): Promise<void> {
-    const world = this.#world, node = world.node("client"), { partitions, replicas } = this.#run;
+    const world = this.#world, node = world.node("client"), create = this.#shape;
     const seams = { clock: world.clockOf(node), newName: world.newName };
-    const create = { dim: DIM, valueDim: VALUE_DIM, partitions, replicas, scale: SCALE };
     const connecting = connectWith(world.logOf(node), { create, timeoutMs: 60_000 }, seams);
     const memory = await world.time.until(connecting, 100_000);
     this.#clients.push({ node, memory, keys: new Map(), seen: { partitions: {}, query: 0 } });
@@ -146,9 +182,15 @@ class Simulation {
       case "setQuery":
       case "deleteQuery": {
         const id = `q${random.below(QUERIES)}`, { memory } = client;
-        const call = kind === "setQuery" || random.next() < 0.5
-          ? memory.setQuery(id, random.row(DIM), { timeoutMs: wait })
-          : memory.deleteQuery(id, { timeoutMs: wait });
+        const moves = this.#forms.places !== null && random.next() < 0.4, options = { timeoutMs: wait };
+        const call = moves
+          ? memory.setQueryPosition(id, randomPlace(random), options)
+          : kind === "setQuery" || random.next() < 0.5
+          ? memory.setQuery(id, random.row(DIM), {
+            ...options,
+            ...this.#placed(randomPlace(new Random(seed))),
+          })
+          : memory.deleteQuery(id, options);
         return this.#begin(client.node, call.then((token) => this.#note(token)));
       }
       case "read":
@@ -233,18 +275,25 @@ class Simulation {
   #edit(client: Client, random: Random): void {
     const edits = Array.from({ length: 1 + random.below(6) }, () => {
       const id = `${client.node.name} ${random.below(8)}`, isGone = random.next() < 0.25;
-      const row = isGone ? null : random.row(DIM + VALUE_DIM);
-      const asked = client.keys.get(id) ?? [], one: Asked = { row, state: "open" };
+      const moves = this.#forms.places !== null && !isGone && random.next() < 0.3;
+      const position = this.#forms.places === null ? 0 : randomPlace(random);
+      const row = isGone ? null : random.row(moves ? 0 : DIM + VALUE_DIM);
+      const asked = client.keys.get(id) ?? [], one: Asked = { row, position, state: "open" };
       client.keys.set(id, [...asked, one]);
-      return { id, row, one };
+      return { id, row, position, one };
     });
     this.#counts.edits += edits.length;
+    const masks = this.#run.isMasked && random.next() < 0.6 ? this.#masks(client, random) : [];
     const call = client.memory.edit(
-      edits.map(({ id, row }) =>
-        row === null
-          ? { kind: "delete" as const, id }
-          : { kind: "set" as const, id, key: row.subarray(0, DIM), value: row.subarray(DIM) }
-      ),
+      [
+        ...masks,
+        ...edits.map(({ id, row, position }) => {
+          if (row === null) return { kind: "delete" as const, id };
+          if (row.length === 0) return { kind: "setPosition" as const, id, position };
+          const placed = this.#placed(position);
+          return { kind: "set" as const, id, key: row.subarray(0, DIM), value: row.subarray(DIM), ...placed };
+        }),
+      ],
       { timeoutMs: 300 + random.next() * 20_000 },
     );
     this.#begin(
@@ -258,6 +307,18 @@ class Simulation {
         throw error;
       }),
     );
+  }
+
+  /** What a client says of some pairs, of keys or of queries. */
+  #masks(client: Client, random: Random): ClusterEdit[] {
+    const some = (of: string, count: number) => {
+      return Array.from({ length: 1 + random.below(3) }, () => `${of}${random.below(count)}`);
+    };
+    return Array.from({ length: 1 + random.below(3) }, () => {
+      const kind = random.below(3), entry = random.pick<boolean | number>([false, false, true, 0.5, -1]);
+      const keys = kind === 0 ? {} : { keys: some(`${client.node.name} `, 8) };
+      return { kind: "setMask", entry, ...keys, ...(kind === 1 ? {} : { queries: some("q", QUERIES) }) };
+    });
   }
 
   #read(client: Client, random: Random, timeoutMs: number): void {
@@ -277,11 +338,13 @@ class Simulation {
   }
 
   #attend(client: Client, random: Random, timeoutMs: number): void {
-    const row = random.row(DIM), after = this.#token;
+    const row = random.row(DIM), after = this.#token, position = randomPlace(random);
+    const id = `q${random.below(QUERIES)}`, masked = this.#run.isMasked ? { maskOf: id } : {};
+    const placed = { ...masked, ...(this.#forms.places === null ? {} : { positions: [position] }) };
     this.#begin(
       client.node,
-      client.memory.attend([row], { after, timeoutMs }).then((answer) => {
-        this.#judgeRows([row], answer, after);
+      client.memory.attend([row], { after, timeoutMs, ...placed }).then((answer) => {
+        this.#judgeRows([{ row, position, id }], answer, after);
       }),
     );
   }
@@ -307,18 +370,26 @@ class Simulation {
   }
 
   /** Keys as of a place of each partition, by the records alone: each batch of a client counts once. */
-  #keysAt(places: ClusterOutput["partitions"]): Map<string, Float32Array> {
-    const keys = new Map<string, Float32Array>();
+  #keysAt(places: ClusterOutput["partitions"]): Map<string, RuledRow> {
+    const keys = new Map<string, RuledRow>();
     for (const { partition, sequence: end } of places) {
+      const masks = new SaidMasks();
       const done = new Set<string>();
       for (const { sequence, body } of this.#records.get(keySubject(partition)) ?? []) {
         if (sequence > end) break;
-        const { client, number, edits } = decodeBatch(body, "keys", DIM + VALUE_DIM);
+        const { client, number, edits } = decodeBatch(body, "keys", DIM + VALUE_DIM, this.#forms);
         if (done.has(`${client} ${number}`)) continue;
         done.add(`${client} ${number}`);
-        for (const { id, row } of edits) {
-          if (row === null) keys.delete(id);
-          else keys.set(id, row);
+        for (const { id, row, position, mask } of edits) {
+          const had = keys.get(id), biasOf = (query: string) => masks.bias(query, id);
+          if (mask) {
+            masks.say(id, mask);
+            continue;
+          }
+          if (row !== null && !had) masks.bear(id);
+          if (row !== null) keys.set(id, { row, position: position ?? 0, biasOf });
+          else if (position === undefined) keys.delete(id);
+          else if (had) keys.set(id, { row: had.row, position, biasOf });
         }
       }
     }
@@ -326,17 +397,24 @@ class Simulation {
   }
 
   /** All rows that a standing query has had from a sequence on: an answer may be of any of them. */
-  #queryRows(id: string, from: number): Float32Array[] {
-    const rows: Float32Array[] = [], done = new Set<string>();
+  #queryRows(id: string, from: number): RuledRow[] {
+    const rows: RuledRow[] = [], done = new Set<string>();
+    let newest: RuledRow | null = null;
     for (const { sequence, body } of this.#records.get(QUERY_SUBJECT) ?? []) {
-      const { client, number, edits } = decodeBatch(body, "queries", DIM);
+      const { client, number, edits } = decodeBatch(body, "queries", DIM, this.#forms);
       if (done.has(`${client} ${number}`)) continue;
       done.add(`${client} ${number}`);
       for (const edit of edits) {
         if (edit.id !== id) continue;
+        const { row, position } = edit;
+        // A move of what is not there does nothing.
+        if (row === null && position !== undefined && newest === null) continue;
+        newest = row === null && position === undefined
+          ? null
+          : { row: row ?? (newest as RuledRow).row, position: position ?? 0 };
         // What is replaced before the token's place must not be seen.
         if (sequence <= from) rows.length = 0;
-        if (edit.row !== null) rows.push(edit.row);
+        if (newest !== null) rows.push(newest);
       }
     }
     return rows;
@@ -349,7 +427,7 @@ class Simulation {
     ids.forEach((id, at) => {
       const found = answer.output.data.subarray(at * VALUE_DIM, (at + 1) * VALUE_DIM);
       const isRight = this.#queryRows(id, after.query).some((row) =>
-        isAnswer(keys, row, found, answer.bounds[at], most)
+        this.#isAnswer(keys, { ...row, id }, found, answer.bounds[at], most)
       );
       if (!isRight) {
         throw new Fault(`the answer of ${id} is ${[...found]}, which is that of no query it may be of`);
@@ -357,13 +435,15 @@ class Simulation {
     });
   }
 
-  #judgeRows(rows: readonly Float32Array[], answer: ClusterOutput, after: ClusterToken): void {
+  #judgeRows(rows: readonly RuledRow[], answer: ClusterOutput, after: ClusterToken): void {
     this.#counts.reads++;
     this.#checkPlaces(answer, after);
     const keys = this.#keysAt(answer.partitions);
     rows.forEach((row, at) => {
       const found = answer.output.data.subarray(at * VALUE_DIM, (at + 1) * VALUE_DIM);
-      if (!isAnswer(keys, row, found, answer.bounds[at])) throw new Fault(`the answer is ${[...found]}`);
+      if (!this.#isAnswer(keys, row, found, answer.bounds[at])) {
+        throw new Fault(`the answer is ${[...found]}`);
+      }
     });
   }
 
@@ -406,7 +486,8 @@ class Simulation {
     this.#throwFault();
     const { memory } = this.#clients[0], ids = Array.from({ length: QUERIES }, (_, at) => `q${at}`);
     for (const [at, id] of ids.entries()) {
-      this.#note(await time.until(memory.setQuery(id, new Random(100 + at).row(DIM)), 60_000));
+      const placed = this.#placed(11 * at);
+      this.#note(await time.until(memory.setQuery(id, new Random(100 + at).row(DIM), placed), 60_000));
     }
     const after = this.#token;
     const answer = await time.until(memory.read(ids, { after, timeoutMs: 60_000 }), 100_000);
@@ -422,7 +503,7 @@ class Simulation {
     memory: ClusterMemory,
     ids: readonly string[],
     after: ClusterToken,
-    keys: ReadonlyMap<string, Float32Array>,
+    keys: ReadonlyMap<string, RuledRow>,
   ): Promise<void> {
     const { time } = this.#world, options = { after, timeoutMs: 60_000 }, all = [...keys];
     const rows = await time.until(memory.getQueries(ids, options), 100_000);
@@ -430,21 +511,22 @@ class Simulation {
     for (const [at, id] of ids.entries()) {
       const row = new Random(100 + at).row(DIM);
       if (JSON.stringify(rows[at]) !== JSON.stringify(row)) throw new Fault(`query ${id} is another`);
-      const { weights: [[weights]], logSumExp: [[sum]] } = referenceAttention({
-        query: [row],
-        key: all.map(([, one]) => one.subarray(0, DIM)),
-        value: all.map(([, one]) => one.subarray(DIM)),
-        ...{ scale: SCALE, valueDim: VALUE_DIM },
-      });
-      if (!(sums[at] === sum || Math.abs(sums[at] - sum) < 1e-9)) {
+      const position = this.#forms.places === null ? 0 : 11 * at, asked = [{ row, position, id }];
+      const { weights: [[weights]], logSumExp: [[sum]] } = referenceAttention(
+        ruledCase(this.#rule, keys.values(), asked),
+      );
+      const near = this.#rule.rotary ? TURN_ROUNDING : 1e-9;
+      if (!(sums[at] === sum || Math.abs(sums[at] - sum) < near)) {
         throw new Fault(`log-sum-exp of ${id} is ${sums[at]}, expected ${sum}`);
       }
+      // Keys that the query may not attend to weigh nothing, and are left out.
       const expected = all.map(([key], slot) => ({ id: key, weight: weights[slot] }))
+        .filter(({ weight }) => weight > 0)
         .sort((a, b) => b.weight - a.weight);
       const found = await time.until(memory.topKeys(id, 5, options), 100_000);
-      const isRight = found.length === Math.min(5, all.length) && found.every(({ id, weight }, rank) => {
+      const isRight = found.length === Math.min(5, expected.length) && found.every(({ id, weight }, rank) => {
         const own = expected.find((one) => one.id === id);
-        return own && Math.abs(own.weight - weight) < 1e-9 && Math.abs(expected[rank].weight - weight) < 1e-9;
+        return own && Math.abs(own.weight - weight) < near && Math.abs(expected[rank].weight - weight) < near;
       });
       if (!isRight) throw new Fault(`the heaviest keys of ${id} are ${JSON.stringify(found)}`);
     }
@@ -456,16 +538,10 @@ class Simulation {
     if (ids.length === 0) return;
     const rows = await this.#world.time.until(memory.getKeys(ids, { after, timeoutMs: 60_000 }), 100_000);
     ids.forEach((id, at) => {
-      const asked = keys.get(id) ?? [], last = asked.findLastIndex(({ state }) => state === "acknowledged");
-      const may: (Float32Array | null)[] = asked.slice(Math.max(0, last)).map(({ row }) => row);
-      if (last === -1) may.push(null);
-      const found = rows[at], row = found && [...found.key, ...found.value];
-      const isRight = may.some((one) => JSON.stringify(one && [...one]) === JSON.stringify(row));
-      if (!isRight) {
-        throw new Fault(
-          `key ${id} of partition ${partitionOf(id, this.#run.partitions)} is not what was acknowledged`,
-        );
-      }
+      const found = rows[at], row = found && [...found.key, ...found.value, found.position ?? 0];
+      if (statesOf(keys.get(id) ?? []).has(JSON.stringify(row))) return;
+      const partition = partitionOf(id, this.#run.partitions);
+      throw new Fault(`key ${id} of partition ${partition} is not what was acknowledged`);
     });
   }
 
@@ -480,6 +556,19 @@ class Simulation {
       one.bounds.every((bound, at) => Object.is(bound, other.bounds[at]));
     const places = ({ partitions }: ClusterOutput) => partitions.map(({ sequence }) => sequence).join();
     if (!isSame && places(one) === places(other)) throw new Fault("two replicas differ in a bit");
+  }
+
+  /** Whether an answer is that of one engine over the keys. */
+  #isAnswer(
+    keys: ReadonlyMap<string, RuledRow>,
+    query: RuledRow,
+    found: Float32Array,
+    bound: number,
+    most = MOST_BOUND,
+  ): boolean {
+    const { output: [expected] } = referenceAttention(ruledCase(this.#rule, keys.values(), [query]));
+    const distance = Math.hypot(...expected.map((o, c) => o - found[c]));
+    return distance <= bound + (this.#rule.rotary ? TURN_ROUNDING : 1e-12) && bound <= most;
   }
 
   async #end(): Promise<void> {
@@ -497,22 +586,17 @@ function randomWeather(random: Random): Weather {
   };
 }
 
-/** Whether an answer is that of one engine over the keys. */
-function isAnswer(
-  keys: Map<string, Float32Array>,
-  row: Float32Array,
-  found: Float32Array,
-  bound: number,
-  most = MOST_BOUND,
-): boolean {
-  const all = [...keys.values()];
-  const { output: [expected] } = referenceAttention({
-    query: [row],
-    key: all.map((one) => one.subarray(0, DIM)),
-    value: all.map((one) => one.subarray(DIM)),
-    scale: SCALE,
-    valueDim: VALUE_DIM,
-  });
-  const distance = Math.hypot(...expected.map((o, c) => o - found[c]));
-  return distance <= bound + 1e-12 && bound <= most;
+/** What a key may be, as text: what was acknowledged has happened, what is unknown has happened or not. */
+function statesOf(asked: readonly Asked[]): Set<string> {
+  let states = new Map<string, readonly number[] | null>([["null", null]]);
+  for (const { row, position, state } of asked) {
+    const after: typeof states = state === "acknowledged" ? new Map() : new Map(states);
+    for (const before of states.values()) {
+      const moved = before && [...before.slice(0, -1), position];
+      const now = row === null ? null : row.length === 0 ? moved : [...row, position];
+      after.set(JSON.stringify(now), now);
+    }
+    states = after;
+  }
+  return new Set(states.keys());
 }

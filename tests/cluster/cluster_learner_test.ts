@@ -49,7 +49,14 @@ Deno.test("cluster learner: derivatives are those of the oracle, by central diff
       key: Float32Array.from(row),
       value: Float32Array.from(value[at]),
     }]));
-    const found = learnerGradients({ layout, scale, softcap }, { query, output, heavy, rows }, g);
+    const found = learnerGradients({ layout, scale, softcap }, {
+      query,
+      position: 0,
+      output,
+      heavy,
+      rows,
+      logSumExp: [],
+    }, g);
     const expectAt = (row: Float64Array, at: number) => {
       const was = row[at], step = 1e-5;
       const loss = () => attend().output.reduce((sum, o, c) => sum + o * g[c], 0);
@@ -70,7 +77,14 @@ Deno.test("cluster learner: derivatives are those of the oracle, by central diff
     assertLess(Math.abs(found.leftOut), 1e-9);
     // A key that has gone meanwhile has no row, and does not learn.
     rows.delete("0");
-    const without = learnerGradients({ layout, scale, softcap }, { query, output, heavy, rows }, g);
+    const without = learnerGradients({ layout, scale, softcap }, {
+      query,
+      position: 0,
+      output,
+      heavy,
+      rows,
+      logSumExp: [],
+    }, g);
     assertEquals([without.keys.has("0"), without.keys.size], [false, KEYS - 1]);
     assertEquals(without.keys.get("1"), found.keys.get("1"));
   }

@@ -36,6 +36,7 @@ function request(random: Random): HostRequest {
     { kind: "rows", ids },
     { kind: "queries", ids },
     { kind: "attend", rows: random.row(2 * random.below(4)) },
+    { kind: "attend", rows: random.row(4), placed: { positions: Float64Array.of(0.5, -3), maskOf: "q" } },
     { kind: "top", id: "q", head: 0, count: random.below(9), skip: 2, sequence: 7, room: 99 },
     { kind: "state", sequence: 5, from: 9, room: 2 ** 20 },
     { kind: "drift", ids, since: Float64Array.from(ids.flatMap(() => [1, 2, 3])) },
@@ -75,8 +76,12 @@ Deno.test("cluster: messages are read as they were written", () => {
     const random = new Random(seed), asked = request(random), answered = replies(random);
     assertEquals(decodeRequest(encodeRequest(asked)), asked);
     assertEquals(decodeReply(encodeReply(answered)), answered);
-    const rows = [random.row(3), null, random.row(3)];
+    const rows = [{ row: random.row(3) }, null, { row: random.row(3) }];
     assertEquals(decodeRows(encodeRows(rows), 3, 3), rows);
+    const placed = rows.map((one) => one && { ...one, position: random.below(9) - 4.5 });
+    assertEquals(decodeRows(encodeRows(placed), 3, 3, true), placed);
+    assertThrows(() => decodeRows(encodeRows(placed), 3, 3), Damage);
+    assertThrows(() => decodeRows(encodeRows(rows), 3, 3, true), Damage);
     const piece = { sequence: 4, length: 99, from: 8, bytes: Uint8Array.of(1, 2, 3) };
     assertEquals(decodeStatePiece(encodeStatePiece(piece)), piece);
     const heavy = {
@@ -117,7 +122,7 @@ Deno.test("cluster: bytes that are altered, cut off or made longer are damage or
           decodeStatePiece,
           false,
         ],
-        [encodeRows([random.row(3), null]), (bytes) => decodeRows(bytes, 2, 3), false],
+        [encodeRows([{ row: random.row(3) }, null]), (bytes) => decodeRows(bytes, 2, 3), false],
         [
           encodeHeavy({
             ...{ version: 1, sequence: 1, shift: 0, mass: 1, before: 0, behind: 0 },

@@ -58,7 +58,7 @@ const QUERIES = new WeakMap<Float32Array, StandingQuery>();
 
 /** The query of a row, the same one each time: another one would be built anew. */
 function queryOf(row: Float32Array<ArrayBuffer>): StandingQuery {
-  const query = QUERIES.get(row) ?? { row, version: 1 };
+  const query = QUERIES.get(row) ?? { row, position: 0, version: 1 };
   QUERIES.set(row, query);
   return query;
 }
@@ -181,7 +181,7 @@ Deno.test("cluster: rows of common sizes are patched, not built anew", () => {
   const writer = new Writer({ layout: shape, scale: 0.25, softcap: 0 }), { build } = ExactSums.prototype;
   const row = () => random.row(2 * 16 + 2 * 8);
   writer.apply(Array.from({ length: 300 }, (_, at) => ({ id: `k${at}`, row: row() })));
-  const query = { row: random.row(32), version: 1 };
+  const query = { row: random.row(32), position: 0, version: 1 };
   writer.partition.update("q", query);
   let builds = 0;
   ExactSums.prototype.build = function (...args) {

@@ -176,9 +176,12 @@ Deno.test("cluster: edits, ids, queries and tokens are checked in depth before a
 });
 
 Deno.test("cluster: whatever is passed, a call gives its answer or a typed error", async () => {
-  const log = memoryLog();
+  const log = memoryLog(), ruledLog = memoryLog();
   await using _host = await host(log);
+  await using _ruledHost = await host(ruledLog);
   await using memory = await connect(log, { create: SHAPE, timeoutMs: 2000 });
+  const create = { ...SHAPE, causal: true, editableMask: true };
+  await using ruled = await connect(ruledLog, { create, timeoutMs: 2000 });
   await memory.setQuery("q", [1, 2]);
   const learner = new ClusterLearner(memory);
   for (const [name, make] of VALUES) {
@@ -198,6 +201,25 @@ Deno.test("cluster: whatever is passed, a call gives its answer or a typed error
       (value) => memory.getKeys(value as never),
       (value) => memory.getQueries(value as never),
       (value) => memory.getQueries(["q"], value as never),
+      (value) => ruled.edit([{ kind: "set", id: "a", key: [1, 2], value: [1], position: value } as never]),
+      (value) => ruled.edit([{ kind: "setPosition", id: value, position: value } as never]),
+      (value) => ruled.edit([{ kind: "setMask", entry: value, keys: ["a"] } as never]),
+      (value) => ruled.edit([{ kind: "setMask", entry: true, keys: value, queries: value } as never]),
+      (value) => ruled.setQuery("q", [1, 2], value as never),
+      (value) => ruled.setQuery("q", [1, 2], { position: value as never }),
+      (value) => ruled.setQueryPosition(value as never, value as never),
+      (value) => ruled.attend([[1, 2]], value as never),
+      (value) => ruled.attend([[1, 2]], { positions: value as never, maskOf: null }),
+      (value) => ruled.attend([[1, 2]], { positions: [1], maskOf: value as never }),
+      (value) => ruled.getQueryPositions(value as never),
+      ...["causal", "window", "alibi", "distanceBias", "rotary", "blockMask", "sinks", "editableMask"].map(
+        (name) => {
+          return async (value: unknown) => {
+            await using made = await connect(memoryLog(), { create: { ...SHAPE, [name]: value } as never });
+            return made.shape;
+          };
+        },
+      ),
       (value) => Promise.resolve().then(() => new ClusterLearner(memory, value as never)),
       (value) => Promise.resolve().then(() => new ClusterLearner(memory, { rates: value as never })),
       (value) => learner.predictOne(value as never),

@@ -229,15 +229,18 @@ Deno.test("cluster: a call of several writes fails after all of them, with the g
   assertEquals(await failed(fault("unsent", 3), fault("full", 1)), ["full", [1, 3]]);
   assertEquals(await failed(fault("full", 3), fault("unknown", 1)), ["unknown", [1, 3]]);
   assertEquals(await failed(fault("full", 3), 7), ["unknown", [3]]);
+  assertEquals(await failed(fault("refused", 3), fault("full", 1)), ["refused", [1, 3]]);
+  assertEquals(await failed(fault("unsent", 1), fault("refused", 3)), ["refused", [1, 3]]);
+  assertEquals(await failed(fault("refused", 3), 7), ["unknown", [3]]);
 });
 
-Deno.test("cluster: a log that refuses, or gives a number again, ends the writer", async () => {
-  const refusing = await sessionWith(() => () =>
-    Promise.reject(new LogError("append", "refused", "may not"))
+Deno.test("cluster: a log that is damaged, or gives a number again, ends the writer", async () => {
+  const damaged = await sessionWith(() => () =>
+    Promise.reject(new LogError("append", "damaged", "the stream is gone"))
   );
-  const writer = writerOf(refusing);
+  const writer = writerOf(damaged);
   const error = await assertRejects(() => writer.write("edit", [edit(1)], later()), ClusterError);
-  assertEquals([error.fault, (error.cause as LogError).reason], ["unknown", "refused"]);
+  assertEquals([error.fault, (error.cause as LogError).reason], ["unknown", "damaged"]);
   await assertRejects(() => writer.write("edit", [edit(2)], later()), ClusterError);
   assertEquals(writer.bytes, 0);
   await writer.close();
@@ -324,42 +327,44 @@ Deno.test("cluster: a call ends when its time is over, also where one behind it 
   await writer.close();
 });
 
-Deno.test("cluster: edits that the log has no room for are refused, and those behind them are written", async () => {
-  let room = 0;
-  const session = await sessionWith((real) => async (subject, body, options) => {
-    if (room-- <= 0) throw new LogError("append", "full", "there is no room");
-    return await real(subject, body, options);
+for (const reason of ["full", "refused"] as const) {
+  Deno.test(`cluster: edits that the log says are ${reason} are given up, and those behind them are written`, async () => {
+    let room = 0;
+    const session = await sessionWith((real) => async (subject, body, options) => {
+      if (room-- <= 0) throw new LogError("append", reason, "there is no room");
+      return await real(subject, body, options);
+    });
+    const writer = writerOf(session);
+    const full = await assertRejects(() => writer.write("edit", [edit(1)], later()), ClusterError, "no room");
+    assertEquals([full.fault, full.partitions], [reason, [0]]);
+    assert(full.cause instanceof LogError);
+    assertEquals(writer.bytes, 0);
+    room = Infinity;
+    assertEquals(await Promise.all([2, 3].map((number) => writer.write("edit", [edit(number)], later()))), [
+      1,
+      1,
+    ]);
+    assertEquals(await records(session), [[1, 3]]);
+    // A call of several batches, of which the first was kept, is given up as a whole.
+    room = 1;
+    const wide = Array.from({ length: 10_000 }, (_, number) => edit(number));
+    const partly = await assertRejects(() => writer.write("edit", wide, later()), ClusterError, "no room");
+    assertEquals([partly.fault, writer.bytes], ["unknown", 0]);
+    room = Infinity;
+    assertEquals(await writer.write("edit", [edit(4)], later()), 3);
+    await writer.close();
+    // Where an earlier try may be in the log, nobody knows.
+    let tries = 0;
+    const other = writerOf(
+      await sessionWith(() => () =>
+        Promise.reject(new LogError("append", tries++ === 0 ? "timeout" : reason, "so it is"))
+      ),
+    );
+    const unsure = await assertRejects(() => other.write("edit", [edit(1)], later()), ClusterError);
+    assertEquals([unsure.fault, tries], ["unknown", 2]);
+    await other.close();
   });
-  const writer = writerOf(session);
-  const full = await assertRejects(() => writer.write("edit", [edit(1)], later()), ClusterError, "no room");
-  assertEquals([full.fault, full.partitions], ["full", [0]]);
-  assert(full.cause instanceof LogError);
-  assertEquals(writer.bytes, 0);
-  room = Infinity;
-  assertEquals(await Promise.all([2, 3].map((number) => writer.write("edit", [edit(number)], later()))), [
-    1,
-    1,
-  ]);
-  assertEquals(await records(session), [[1, 3]]);
-  // A call of several batches, of which the first was kept, is given up as a whole.
-  room = 1;
-  const wide = Array.from({ length: 10_000 }, (_, number) => edit(number));
-  const partly = await assertRejects(() => writer.write("edit", wide, later()), ClusterError, "no room");
-  assertEquals([partly.fault, writer.bytes], ["unknown", 0]);
-  room = Infinity;
-  assertEquals(await writer.write("edit", [edit(4)], later()), 3);
-  await writer.close();
-  // Where an earlier try may be in the log, nobody knows.
-  let tries = 0;
-  const other = writerOf(
-    await sessionWith(() => () =>
-      Promise.reject(new LogError("append", tries++ === 0 ? "timeout" : "full", "so it is"))
-    ),
-  );
-  const unsure = await assertRejects(() => other.write("edit", [edit(1)], later()), ClusterError);
-  assertEquals([unsure.fault, tries], ["unknown", 2]);
-  await other.close();
-});
+}
 
 Deno.test("cluster: a call over partitions of which one has no room says that the others were kept", async () => {
   const inner = memoryLog();

@@ -8,7 +8,7 @@
 import { Changes } from "../changes.ts";
 import { LOG_TIMEOUT_MS, LogError, type LogWait } from "../log.ts";
 import { deadline } from "../memory_log.ts";
-import { ConnectionLost, failureOf, type NatsFailure, toLogError } from "./nats_errors.ts";
+import { ConnectionLost, failureOf, mayBeWritten, type NatsFailure, toLogError } from "./nats_errors.ts";
 import type { CheckedNatsOptions, NatsAuth } from "./nats_options.ts";
 import { type Core, type JetStream, loadNats, type NatsPackages } from "./packages.ts";
 
@@ -131,8 +131,13 @@ export class NatsLink {
           const ms = Math.max(1, Math.min(ATTEMPT_MS, until - performance.now()));
           return await Promise.race([this.#whileUp(act(ms)), late.passed]);
         } catch (error) {
+          const mayHaveHappened = isWrite && failure === "unknown";
+          if (mayHaveHappened && error instanceof LogError && error.reason === "refused") {
+            throw toLogError(operation, "unknown", error);
+          }
           if (this.closing.aborted || signal?.aborted || error instanceof LogError) throw error;
-          const found = failureOf(this.packages, error);
+          const isOpen = isWrite && mayBeWritten(this.packages, error);
+          const found = isOpen ? "unknown" : failureOf(this.packages, error);
           // An attempt without an answer may have happened, whatever later ones say.
           failure = failure === "unknown" ? failure : found;
           cause = error;

@@ -52,6 +52,19 @@ export function failureOf({ core, jetstream }: NatsPackages, error: unknown): Na
   return "unknown";
 }
 
+/**
+ * Whether a write may have happened although its error says that something is not permitted: the answer could
+ * not come, or the login ended on the way.
+ */
+export function mayBeWritten({ core }: NatsPackages, error: unknown): boolean {
+  for (const cause of causesOf(error)) {
+    if (cause instanceof core.errors.PermissionViolationError) return cause.operation !== "publish";
+    if (cause instanceof core.errors.AuthorizationError) return true;
+    if (cause instanceof core.errors.UserAuthenticationExpiredError) return true;
+  }
+  return false;
+}
+
 function failureOfCode(code: number, message: string): NatsFailure {
   if (CONFLICT.has(code)) return "conflict";
   if (MISSING.has(code)) return "missing";

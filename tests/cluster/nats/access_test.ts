@@ -1,6 +1,9 @@
 // Who may do what on real servers, and which servers and streams are refused: nothing is believed that can be
 // asked.
 
+import { connect } from "../../../src/cluster/connect.ts";
+import { partitionOf } from "../../../src/cluster/cluster_config.ts";
+import { ClusterError } from "../../../src/cluster/cluster_error.ts";
 import { LogError, type LogSession } from "../../../src/cluster/log.ts";
 import { natsLog } from "../../../src/cluster/nats/nats_log.ts";
 import type { NatsAuth, NatsDurability } from "../../../src/cluster/nats/nats_options.ts";
@@ -309,6 +312,53 @@ Deno.test({
     await host.removeObject("snapshot");
     await host.remove("members.1", { isVolatile: true });
     await refused(() => writer.removeObject("snapshot").then(() => writer.putObject("snapshot", body)));
+  },
+});
+
+Deno.test({
+  name: "an edit without its permission is refused, kept nowhere, and the connection goes on elsewhere",
+  ...server,
+  fn: async () => {
+    const { publish, ...others } = natsPermissions("m", "writer");
+    const users = [
+      { user: "admin", password: "admin", ...natsPermissions("m", "admin") },
+      // May write to one partition of two, and to no query.
+      {
+        ...{ user: "half", password: "half", ...others },
+        publish: publish.map((subject) => subject === "attune.m.log.>" ? "attune.m.log.log.0" : subject),
+      },
+      // May write, and not hear whether it was written.
+      { user: "deaf", password: "deaf", ...others, publish, subscribe: ["none"] },
+    ];
+    await using servers = await NatsServers.start({ program: program ?? "", users });
+    const as = (user: string) =>
+      natsLog({ servers: servers.addresses, name: "m", auth: { user, password: user } });
+    await using admin = await connect(as("admin"), { create: { dim: 1, valueDim: 1, partitions: 2 } });
+    await using half = await connect(as("half"));
+    const [open, closed] = [0, 1].map((partition) => {
+      const id = Array.from({ length: 50 }, (_, at) => `k${at}`).find((id) =>
+        partitionOf(id, 2) === partition
+      );
+      return { kind: "set", id: id ?? "", key: [1], value: [1] } as const;
+    });
+    for (let round = 0; round < 2; round++) {
+      const alone = await assertRejects(() => half.edit([closed]), ClusterError);
+      assertEquals([alone.fault, alone.partitions], ["refused", [1]], alone.message);
+      assert(alone.cause instanceof LogError);
+      const query = await assertRejects(() => half.setQuery("q", [1]), ClusterError);
+      assertEquals([query.fault, query.partitions], ["refused", []], query.message);
+      const both = await assertRejects(() => half.edit([open, closed]), ClusterError, "others were");
+      assertEquals([both.fault, both.partitions], ["unknown", [1]], both.message);
+      assertEquals(Object.keys((await half.edit([open])).partitions), ["0"]);
+    }
+    await using reader = await as("admin").open("client");
+    assertEquals(await reader.lastSequence("log.1"), 0);
+    assert(await reader.lastSequence("log.0") > 0);
+    await admin.edit([closed]);
+    assert(await reader.lastSequence("log.1") > 0);
+    // Nobody knows of a write whose answer may not come: it is not called refused.
+    const error = await assertRejects(() => as("deaf").open("client"), LogError);
+    assert(["refused", "timeout"].includes(error.reason), error.message);
   },
 });
 
