@@ -108,7 +108,8 @@ export interface AttentionOptions {
    * How keys and values are kept: "float32" unless given; "float16" in half of the memory, "int8", with a scale
    * per row and key head, in little more than a quarter; or `{ keys, values }`. Rows are rounded when they are
    * written, and from then on are what was rounded: answers are exact for them, `getKey` returns them. float16
-   * is off by 2⁻¹¹·|x| at most, and takes numbers up to 65504; int8 by max |x| / 254 of the head of the row.
+   * is off by 2⁻¹¹·|x| at most, and takes numbers up to 65504; int8 by max |x| / 254 of the head of the row, or
+   * 2⁻¹²⁷ if that is more.
    * Keys stay float32 with `rotary`.
    */
   readonly storage?: StorageInput;

@@ -3,7 +3,7 @@
  *
  *     float32   x as it is
  *     float16   the nearest binary16 number, the even one of two; |x' − x| ≤ max(2⁻¹¹·|x|, 2⁻²⁵)
- *     int8      s·q, q whole in ±127, s = max |x| / 127 of the head; |x' − x| ≤ max |x| / 254
+ *     int8      s·q, q whole in ±127, s = max |x| / 127 of the head; |x' − x| ≤ max(max |x| / 254, 2⁻¹²⁷)
  *
  * Invariant: what a format keeps is exact in float32, and rounding it again changes nothing. So a row is
  * rounded once, when it is written, and from then on has the same bits in logs, backends, journals and files.
