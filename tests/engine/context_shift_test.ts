@@ -100,7 +100,8 @@ async function live(backend: typeof BACKENDS[number], rule: ModelRule, random: R
   const { heads, kvHeads, headDim, valueDim, scale, softcap, causal } = rule;
   const model = new MemoryModel(rule), isWhole = random.below(3) > 0 || rule.distances !== undefined;
   const place = () => isWhole ? random.below(12) : random.below(48) / 4 + (random.below(4) === 0 ? 0.1 : 0);
-  for (let i = 0; i < 3; i++) model.insertQuery(i, random.row(heads * headDim), place());
+  const queryCount = random.pick([0, 3, 3]);
+  for (let i = 0; i < queryCount; i++) model.insertQuery(i, random.row(heads * headDim), place());
   for (let j = 0; j < 9; j++) {
     model.insertKey(j, random.row(kvHeads * headDim), random.row(kvHeads * valueDim), place());
   }
