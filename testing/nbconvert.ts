@@ -1,5 +1,6 @@
 // Jupyter's own converter, in a home of its own, where the kernel that notebooks name is ours.
 
+import { fileURLToPath } from "node:url";
 import { assert } from "./assert.ts";
 import { installKernel, jupyterHome } from "./kernel/notebook_server.ts";
 import { type Availability, findProgram, requires } from "./requirements.ts";
@@ -22,7 +23,7 @@ export async function convert(notebook: URL, to: string[], use: (file: URL) => P
     if (to.includes("--execute")) await installKernel(home, "--name=deno");
     const output = `${home}/output`;
     const { success, stderr } = await new Deno.Command(jupyter as string, {
-      args: ["nbconvert", ...to, "--output-dir", output, "--output", "converted", notebook.pathname],
+      args: ["nbconvert", ...to, "--output-dir", output, "--output", "converted", fileURLToPath(notebook)],
       cwd: new URL(".", notebook),
       env: { ...jupyterHome(home), NO_COLOR: "1" },
       stdout: "null",

@@ -1,5 +1,7 @@
 // From a module to one script for browsers, by Deno's own bundler, which takes esbuild from npm.
 
+import { fileURLToPath } from "node:url";
+
 /** Options of a bundle: the imports that remain, and minification. */
 export interface BundleOptions {
   /** Specifiers, as they are written in the sources, whose modules stay out. */
@@ -22,7 +24,7 @@ export async function bundle(entry: URL, options: BundleOptions = {}): Promise<s
     args: [
       ...["bundle", "--quiet", "--platform", "browser", "--format", format, ...minify ? ["--minify"] : []],
       ...external.map((specifier) => `--external=${specifier}`),
-      entry.pathname,
+      fileURLToPath(entry),
     ],
     env: { NO_COLOR: "1" },
     stdout: "piped",
@@ -30,14 +32,14 @@ export async function bundle(entry: URL, options: BundleOptions = {}): Promise<s
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   if (!success || stdout.length === 0) {
-    throw new Error(`bundle: ${entry.pathname} cannot be bundled\n${text(stderr)}`);
+    throw new Error(`bundle: ${fileURLToPath(entry)} cannot be bundled\n${text(stderr)}`);
   }
   const script = text(stdout);
   const unknown = external.find((specifier) =>
     !specifier.includes("*") && !script.includes(`"${specifier}"`)
   );
   if (unknown !== undefined) {
-    throw new Error(`bundle: nothing in ${entry.pathname} imports ${unknown}, which is to stay out`);
+    throw new Error(`bundle: nothing in ${fileURLToPath(entry)} imports ${unknown}, which is to stay out`);
   }
   return script;
 }

@@ -1,6 +1,7 @@
 // `deno task npm`: writes the package for npm into npm/, as the tarball that `npm install FILE` takes. In a workflow of
 // GitHub the package names the repository that the workflow runs in, which provenance asks for.
 
+import { fileURLToPath } from "node:url";
 import { buildPackage, SCRIPT } from "./npm/build.ts";
 
 if (Deno.args.length > 0) {
@@ -9,7 +10,7 @@ if (Deno.args.length > 0) {
 }
 const server = Deno.env.get("GITHUB_SERVER_URL"), path = Deno.env.get("GITHUB_REPOSITORY");
 const repository = server === undefined || path === undefined ? {} : { repository: `${server}/${path}` };
-const folder = new URL("../npm/", import.meta.url).pathname.replace(/\/$/, "");
+const folder = fileURLToPath(new URL("../npm/", import.meta.url)).replace(/\/$/, "");
 const built = await buildPackage(folder, repository);
 const kilobytes = (bytes: number) => `${Math.round(bytes / 1000)} kB`;
 console.log(

@@ -1,11 +1,12 @@
 // Importing the library and making a small engine, each time in a fresh process, and the bytes of its source.
 
+import { fileURLToPath } from "node:url";
 import type { FreshStart } from "../results.ts";
 import { summarize } from "../statistics.ts";
 
-const PROBE = new URL("probe.ts", import.meta.url).pathname;
-const LIBRARY = new URL("../../mod.ts", import.meta.url).pathname;
-const CONFIGURATION = new URL("../../deno.json", import.meta.url).pathname;
+const PROBE = fileURLToPath(new URL("probe.ts", import.meta.url));
+const LIBRARY = fileURLToPath(new URL("../../mod.ts", import.meta.url));
+const CONFIGURATION = fileURLToPath(new URL("../../deno.json", import.meta.url));
 
 export async function measureFreshStart(runs: number): Promise<FreshStart> {
   // The first fills Deno's cache of transpiled modules.

@@ -5,6 +5,7 @@
 // --torch asks for PyTorch, which is 5 GB with the libraries for graphics cards that it does not load without.
 
 import { parseArgs } from "node:util";
+import { fileURLToPath } from "node:url";
 import { quantile } from "simple-statistics";
 import { DynamicAttention } from "../../mod.ts";
 import { Random } from "../../testing/random.ts";
@@ -64,7 +65,7 @@ async function prepare(module: PythonLibrary["module"], name: "peers" | "torch")
 
 /** The ways of a library at all shapes, with as many threads as are given. */
 async function askPython(library: PythonLibrary, threads: number, seconds: number): Promise<PythonLine[]> {
-  const script = new URL("peers.py", import.meta.url).pathname;
+  const script = fileURLToPath(new URL("peers.py", import.meta.url));
   const shapes = SHAPES.map(([queries, keys]) => `${queries}x${keys}`);
   const args = ["-B", script, library.module, String(threads), String(seconds), ...shapes];
   const text = await runProgram(library.python, args);

@@ -1,12 +1,13 @@
 // Runs the writer of `writer.ts` and kills it.
 
+import { fileURLToPath } from "node:url";
 import type { WriterSettings } from "./writer.ts";
 
-const WRITER = new URL("writer.ts", import.meta.url).pathname;
+const WRITER = fileURLToPath(new URL("writer.ts", import.meta.url));
 /** A writer that learns. */
-export const LEARNER_WRITER = new URL("learner_writer.ts", import.meta.url).pathname;
-const PROGRAM = new URL("../../src/durable/mod.ts", import.meta.url).pathname;
-const CONFIGURATION = new URL("../../deno.json", import.meta.url).pathname;
+export const LEARNER_WRITER = fileURLToPath(new URL("learner_writer.ts", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("../../src/durable/mod.ts", import.meta.url));
+const CONFIGURATION = fileURLToPath(new URL("../../deno.json", import.meta.url));
 
 /** What a writer said until it ended. */
 export interface WriterRun {

@@ -1,9 +1,10 @@
 // The ways of NumPy in `deno task bench:peers`: they answer what attention is, and say what they were asked.
 
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertLess } from "../../testing/assert.ts";
 import { findPython, requires } from "../../testing/requirements.ts";
 
-const SCRIPT = new URL("../../bench/python/peers.py", import.meta.url).pathname;
+const SCRIPT = fileURLToPath(new URL("../../bench/python/peers.py", import.meta.url));
 const python = findPython("numpy");
 
 Deno.test({

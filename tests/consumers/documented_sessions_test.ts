@@ -4,12 +4,13 @@
 // The README and the first page of the guide as a reader follows them, in an empty folder: files are written as they stand
 // there, commands are run by bash, and what they print is what the page says.
 
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertGreater } from "../../testing/assert.ts";
 import { type Block, blocksOf, readPage } from "../../testing/documentation.ts";
 import { needsBrowser, openBrowser, openPage, readUntil } from "../../testing/pages.ts";
 import { findProgram, requires } from "../../testing/requirements.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
+const ROOT = fileURLToPath(new URL("../../", import.meta.url)).replace(/\/$/, "");
 const npm = findProgram("npm") && findProgram("npx"), git = findProgram("git"), bash = findProgram("bash");
 const needsNpm = requires("npm", npm && git && bash, "apt-get install npm git bash");
 

@@ -1,5 +1,6 @@
 // Backups, and the program: what it prints, its exit codes, and that it changes nothing but where it should.
 
+import { fileURLToPath } from "node:url";
 import { adagrad } from "../../src/learning/mod.ts";
 import { DurabilityError, openDurable } from "../../src/durable/mod.ts";
 import { DynamicAttention, type Edit, InputError } from "../../mod.ts";
@@ -14,8 +15,8 @@ import {
 import { EditStream, SMALL } from "../../testing/durable/edit_stream.ts";
 import { assertSameMemory } from "../../testing/durable/same_rows.ts";
 
-const PROGRAM = new URL("../../src/durable/mod.ts", import.meta.url).pathname;
-const CONFIGURATION = new URL("../../deno.json", import.meta.url).pathname;
+const PROGRAM = fileURLToPath(new URL("../../src/durable/mod.ts", import.meta.url));
+const CONFIGURATION = fileURLToPath(new URL("../../deno.json", import.meta.url));
 
 async function runProgram(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   const flags = [

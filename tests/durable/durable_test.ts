@@ -1,6 +1,7 @@
 // What a durable engine promises while nothing goes wrong: edits come back as they were, by whatever method they were made;
 // a turn's edits are one transaction; calls made again count once; one owner, others may look.
 
+import { fileURLToPath } from "node:url";
 import { openDurable } from "../../src/durable/mod.ts";
 import { DurabilityError, type DurableAttention, type DurableOptions } from "../../src/durable/mod.ts";
 import { DisposedError, DynamicAttention, InputError, type RowId, SlotError } from "../../mod.ts";
@@ -472,7 +473,7 @@ testInFolder("it needs no permission but for the folder", async (folder) => {
   `;
   const file = `${folder}.ts`;
   await Deno.writeTextFile(file, program);
-  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const config = fileURLToPath(new URL("../../deno.json", import.meta.url));
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "--quiet", "--no-check", "--no-lock", "--no-prompt", "--config", config],

@@ -3,6 +3,7 @@
 // `deno task notebook`: Jupyter opens with a Deno kernel in which a notebook runs, and without Jupyter one line says how to
 // get it. Nothing outside of a folder of its own is written.
 
+import { fileURLToPath } from "node:url";
 import { parseNotebook } from "../../tools/notebooks/document.ts";
 import { assert, assertEquals } from "../../testing/assert.ts";
 import { needsBrowser, openBrowser, openPage } from "../../testing/pages.ts";
@@ -12,7 +13,7 @@ import { keepScreenshot } from "../../testing/screenshots.ts";
 
 const OPEN = new URL("../../notebooks/open.ts", import.meta.url);
 const NOTEBOOK = new URL("../../notebooks/01_quickstart.ipynb", import.meta.url);
-const SWITCHES = ["run", "--quiet", "--allow-run", "--allow-read", OPEN.pathname];
+const SWITCHES = ["run", "--quiet", "--allow-run", "--allow-read", fileURLToPath(OPEN)];
 
 const LIVE = `import { liveAttention } from "../src/jupyter/mod.ts";
 const words = "the cat sat on the mat".split(" ");

@@ -1,6 +1,7 @@
 // The board in a folder: killed in the middle of its days it goes on where it was, and shows what it would
 // have shown.
 
+import { fileURLToPath } from "node:url";
 import { readHead } from "../../src/durable/head_file.ts";
 import { runDurableBoard } from "../../studies/durable_board.ts";
 import {
@@ -11,8 +12,8 @@ import {
   assertStringIncludes,
 } from "../../testing/assert.ts";
 
-const START = new URL("../../studies/start.ts", import.meta.url).pathname;
-const CONFIGURATION = new URL("../../deno.json", import.meta.url).pathname;
+const START = fileURLToPath(new URL("../../studies/start.ts", import.meta.url));
+const CONFIGURATION = fileURLToPath(new URL("../../deno.json", import.meta.url));
 /** All days that there are, which take far longer than a killed process has, and days that are learnt after a kill. */
 const ALL_DAYS = 4805, MORE_DAYS = 300;
 

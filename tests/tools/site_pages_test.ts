@@ -1,6 +1,7 @@
 // The pages of the site as they are built: every link leads somewhere, nothing is asked of another host, and every page and
 // public name can be found. No browser.
 
+import { fileURLToPath } from "node:url";
 import { buildPages } from "../../tools/site/pages/build.ts";
 import { readContents, sitePath } from "../../tools/site/pages/contents.ts";
 import { codeHtml, pageHtml, sectionsOf } from "../../tools/site/pages/markdown.ts";
@@ -52,7 +53,7 @@ function unescape(text: string): string {
 }
 
 Deno.test("site pages: nothing is loaded from another host, and no page knows where it was written", () => {
-  const root = new URL("../../", import.meta.url).pathname;
+  const root = fileURLToPath(new URL("../../", import.meta.url));
   for (const page of pages) {
     assert(!unescape(text(page)).includes(root), page);
     const loaded = text(page).matchAll(

@@ -1,8 +1,9 @@
 // Other kernels, installed in report/kernels, which git ignores: a virtual environment and a folder of npm's.
 
+import { fileURLToPath } from "node:url";
 import type { PeerPrograms } from "../../testing/kernel/peers.ts";
 
-const FOLDER = new URL("../../report/kernels/", import.meta.url).pathname;
+const FOLDER = fileURLToPath(new URL("../../report/kernels/", import.meta.url));
 /** What each is at, so that a table can be made again. */
 const PYTHON_PACKAGES = ["ipykernel==7.4.0", "jupyter_kernel_test==0.7.0", "jupyter_client==8.10.0"];
 const NPM_PACKAGES = { tslab: "tslab@1.0.22", ijskernel: "ijavascript@5.2.1" };

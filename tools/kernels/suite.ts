@@ -1,9 +1,10 @@
 // jupyter_kernel_test's own suite on a kernel, by its Python.
 
+import { fileURLToPath } from "node:url";
 import type { KernelPeer, PeerPrograms } from "../../testing/kernel/peers.ts";
 import { installKernel, jupyterHome } from "../../testing/kernel/notebook_server.ts";
 
-const SUITE = new URL("../../testing/kernel/kernel_test_suite.py", import.meta.url).pathname;
+const SUITE = fileURLToPath(new URL("../../testing/kernel/kernel_test_suite.py", import.meta.url));
 
 /** The tests that it has. */
 export const SUITE_TESTS: readonly string[] = [

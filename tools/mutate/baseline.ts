@@ -1,6 +1,7 @@
 // What tests do while nothing is changed: how long each takes, whether it is green, and which lines it runs. A test that
 // does not run a line cannot notice a change of it.
 
+import { fileURLToPath } from "node:url";
 import { countsIn, runFile } from "../test/run_file.ts";
 import type { TestFile } from "../test/test_files.ts";
 import type { ImportGraph } from "./reach.ts";
@@ -124,7 +125,7 @@ export class Baselines {
       cwd: this.#copy.root,
       env: { NO_COLOR: "1" },
     }).output();
-    return linesIn(new TextDecoder().decode(stdout), this.#copy.root.pathname);
+    return linesIn(new TextDecoder().decode(stdout), fileURLToPath(this.#copy.root));
   }
 
   /** A number that changes with any module that a test loads. */

@@ -3,6 +3,7 @@
 //
 // Invariant: the package has the entry points that need no Deno, and depends on nothing.
 
+import { fileURLToPath } from "node:url";
 import { bundle } from "../bundle.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -85,7 +86,7 @@ async function writeSources(folder: string, config: Config): Promise<void> {
   await Deno.mkdir(folder);
   const files = ["mod.ts", "README.md", "CHANGELOG.md", "LICENSE"];
   for (const file of files) await Deno.copyFile(new URL(file, ROOT), `${folder}/${file}`);
-  await run(folder, "cp", ["-r", new URL("src", ROOT).pathname, "src"]);
+  await run(folder, "cp", ["-r", fileURLToPath(new URL("src", ROOT)), "src"]);
   const { name, version, license, compilerOptions } = config;
   const exports = Object.fromEntries(ENTRY_POINTS.map((point) => [point, config.exports[point]]));
   const publish = { include: files.filter((file) => !file.endsWith(".ts")) };

@@ -1,5 +1,7 @@
 // The graph of imports of the whole tree, as Deno resolves it, and the rooms of CONTRIBUTING.md that its modules are in.
 
+import { fileURLToPath } from "node:url";
+
 /** One import, with both ends relative to the repository; a target outside of it is a whole specifier. */
 export interface Arrow {
   readonly from: string;
@@ -69,7 +71,8 @@ export async function readArrows(root: URL, modules: readonly string[]): Promise
     entry,
     modules.map((path) => `import ${JSON.stringify(new URL(path, root).href)};`).join("\n"),
   );
-  const config = new URL("deno.json", root).pathname, lock = new URL("locks/development.lock", root).pathname;
+  const config = fileURLToPath(new URL("deno.json", root)),
+    lock = fileURLToPath(new URL("locks/development.lock", root));
   // Revisions from before there were lock files are read too.
   const locked = await Deno.stat(lock).then(() => [`--lock=${lock}`, "--frozen"], () => ["--no-lock"]);
   const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {

@@ -2,6 +2,7 @@
 // injected into a device that does not; what drivers a machine may have is tried in processes that see some
 // of them only.
 
+import { fileURLToPath } from "node:url";
 import { DeviceError, DynamicAttention } from "../../../mod.ts";
 import { Deadline, TimeoutError } from "../../../src/backends/webgpu/deadline.ts";
 import { type GpuDevice, openDevice, type Patience } from "../../../src/backends/webgpu/device.ts";
@@ -214,7 +215,7 @@ Deno.test("webgpu: a deadline passes on what comes in time, and leaves no timer"
 
 /** The view of a process in which some drivers are hidden; it loads an engine from a file. */
 async function stateWith(env: Record<string, string>, path: string): Promise<GraphicsState> {
-  const program = new URL("../../../testing/webgpu_states.ts", import.meta.url).pathname;
+  const program = fileURLToPath(new URL("../../../testing/webgpu_states.ts", import.meta.url));
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-check", "--allow-read", "--v8-flags=--expose-gc", program, path],
     env,
