@@ -30,6 +30,8 @@ export interface StatesQuestion {
   readonly ask: (from: number, to: number) => Question;
   /** Bytes of a query in a request, at most. */
   readonly requestBytes: (at: number) => number;
+  /** Bytes beside the queries in each request, at most; 0 unless given. */
+  readonly headBytes?: number;
   /** Ids of standing queries; none of passing ones. */
   readonly ids: readonly string[];
 }
@@ -68,7 +70,8 @@ export function ofPassing({ rows, columns, positions, maskOf }: PassingRows): St
         ? { placed: { positions: positions?.subarray(from, to) ?? NO_POSITIONS, maskOf: maskOf ?? "" } }
         : {}),
     }),
-    requestBytes: (at) => 4 * columns + 8 + (at === 0 ? textBytes(maskOf ?? "") : 0),
+    requestBytes: () => 4 * columns + 8,
+    headBytes: textBytes(maskOf ?? ""),
     ids: [],
   };
 }
@@ -82,14 +85,14 @@ export function ofPassing({ rows, columns, positions, maskOf }: PassingRows): St
 export async function askStates(
   asker: Asker,
   operation: string,
-  { count, ask, requestBytes, ids }: StatesQuestion,
+  { count, ask, requestBytes, headBytes = 0, ids }: StatesQuestion,
   checked: CheckedRead,
   waits: boolean,
 ): Promise<MergedStates> {
   const { config: { scoring, partitions }, session, clock } = asker.parts,
     { heads, valueDim } = scoring.layout;
   const until = clock.now() + checked.timeoutMs, columns = stateColumns(scoring.layout), stride = columns + 2;
-  const { ranges, most } = cutQuestion(session.largestMessage, partitions, {
+  const { ranges, most } = cutQuestion(session.largestMessage - headBytes, partitions, {
     ...{ count, requestBytes, replyBytes: 8 * stride },
   });
   const merged: Merged = {

@@ -132,6 +132,29 @@ function randomEdit(
   return { id, row, ...placed };
 }
 
+Deno.test("cluster: bounds know of the rounding that a large bias brings", () => {
+  const config = toConfig("test", { ...ruleOptions(PLAIN_RULE), partitions: 1, editableMask: true }, "c");
+  const { scoring } = config, columns = stateColumns(scoring.layout);
+  let most = 0;
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = new Random(seed), partition = new Partition(scoring), rows = random.rows(20, 5);
+    const edits: RowEdit[] = rows.map((row, at) => ({ id: `k${at}`, row }));
+    // The same for all keys, so that it changes no weight.
+    edits.push({ id: "", row: null, mask: { queries: ["q"], bias: 2 ** 30 } });
+    const batch = { kind: "keys", client: "c", number: 1, known: 0, previous: NO_HASH, edits } as const;
+    partition.apply({ sequence: 1, body: encodeBatch(batch) });
+    const query = { id: "q", row: random.row(3), position: 0, version: 1 };
+    const states = stateOf(partition, query, columns), { keyCount: keys, keyNorm, valueNorm } = partition;
+    const { output, bounds } = mergePartitions(scoring, 1, [{ states, keys, keyNorm, valueNorm }]);
+    const placed = rows.map((row) => ({ row, position: 0 }));
+    const { output: [expected] } = referenceAttention(ruledCase(PLAIN_RULE, placed, [query]));
+    const error = Math.hypot(...expected.map((o, c) => o - output[c]));
+    assertLessOrEqual(error, bounds[0], `seed ${seed}`);
+    most = Math.max(most, error / (2 ** -24 * Math.hypot(...expected)));
+  }
+  assertGreater(most, 1.1, "the rounding is more than that of float32");
+});
+
 const KEYS = 14, QUERIES = 4, IDS = Array.from({ length: QUERIES }, (_, at) => `q${at}`);
 
 Deno.test("cluster: blocks, rows and columns of a mask change as those of one engine, in any order", async () => {

@@ -42,6 +42,19 @@ Deno.test("cluster: keys of many long ids are set, given, and found by weight, i
   assertLessOrEqual(traffic.largest, NARROW);
 });
 
+Deno.test("cluster: many passing queries with positions and a mask of a long id are asked in messages that fit", async () => {
+  const { log, traffic } = narrowLog(NARROW), count = 5000;
+  await using _host = await host(log);
+  const create = { dim: 64, valueDim: 1, partitions: 2, causal: true, editableMask: true };
+  await using memory = await connect(log, { create, timeoutMs: 30_000 });
+  await memory.edit([{ kind: "set", id: "a", key: new Float32Array(64), value: [7], position: count / 2 }]);
+  const rows = Array.from({ length: count }, () => new Float32Array(64));
+  const { output } = await memory.attend(rows, { positions: rows.map((_, at) => at), maskOf: longId(1) });
+  assertEquals(output.data.findIndex((o) => o === 7), count / 2);
+  assertEquals(output.data.filter((o) => o === 7).length, count / 2);
+  assertLessOrEqual(traffic.largest, NARROW);
+});
+
 Deno.test("cluster: pages of heavy keys are of one state, also while keys are set", async () => {
   const { log } = narrowLog(NARROW), count = 1200;
   await using _host = await host(log);
