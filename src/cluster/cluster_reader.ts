@@ -11,13 +11,12 @@ import { certifiedRows } from "./drift_questions.ts";
 import type { GatherCounts } from "./gather.ts";
 import { type Heaviest, heaviestKeys, standingRows, storedKeys } from "./key_questions.ts";
 import { joinRows, type KeptRow, KeptRows } from "./kept_rows.ts";
-import type { CheckedRead } from "./memory_options.ts";
+import type { CheckedRead, PassingRows } from "./memory_options.ts";
 import {
   askStates,
   type MergedStates,
   ofPassing,
   ofStanding,
-  type PassingRows,
   type StatesQuestion,
 } from "./state_questions.ts";
 import type { PlacedRow } from "./messages.ts";

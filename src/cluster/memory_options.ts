@@ -20,7 +20,6 @@ import {
 } from "./cluster_config.ts";
 import { placesOf, type Scoring } from "./exact_sums.ts";
 import { isBias } from "./pair_masks.ts";
-import type { PassingRows } from "./state_questions.ts";
 import { type ClusterToken, NO_TOKEN, toToken } from "./token.ts";
 
 /** An edit of a key with its value, by the caller's own id: 1 to 512 characters of any text. */
@@ -143,6 +142,16 @@ export interface CheckedRead {
   readonly after: ClusterToken;
   readonly timeoutMs: number;
   readonly partial: boolean;
+}
+
+/** Passing queries. */
+export interface PassingRows {
+  readonly rows: Float32Array;
+  readonly columns: number;
+  /** null where rows have none. */
+  readonly positions: Float64Array | null;
+  /** The standing query whose mask they have, "" for none; null where pairs have no masks. */
+  readonly maskOf: string | null;
 }
 
 const LONGEST_ID = 512;

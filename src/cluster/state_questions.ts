@@ -7,7 +7,7 @@ import type { AnswersOfAll, Asker } from "./asker.ts";
 import type { PartitionPlace } from "./cluster_answers.ts";
 import { stateColumns } from "./exact_sums.ts";
 import type { GatheredAnswer } from "./gather.ts";
-import type { CheckedRead } from "./memory_options.ts";
+import type { CheckedRead, PassingRows } from "./memory_options.ts";
 import { type Merged, mergePartitions } from "./merge.ts";
 import { cutQuestion } from "./message_parts.ts";
 import { decodeStates, type Question, textBytes } from "./messages.ts";
@@ -44,16 +44,6 @@ export function ofStanding(ids: readonly string[]): StatesQuestion {
     requestBytes: (at) => textBytes(ids[at]),
     ids,
   };
-}
-
-/** Passing queries. */
-export interface PassingRows {
-  readonly rows: Float32Array;
-  readonly columns: number;
-  /** null where rows have none. */
-  readonly positions: Float64Array | null;
-  /** The standing query whose mask they have, "" for none; null where pairs have no masks. */
-  readonly maskOf: string | null;
 }
 
 const NO_POSITIONS = new Float64Array(0);
