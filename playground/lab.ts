@@ -204,6 +204,8 @@ export class Lab {
         lazyThreshold: budget === Infinity
           ? ({ edits }) => edits >= this.#threshold
           : { edits: threshold, error: budget },
+        // Without a budget answers stay as they were until the threshold, whatever exact ones would take.
+        onThreshold: budget === Infinity ? "patch" : "auto",
       },
       productsPerPair: scratchWork(1, 1),
     }, gone);

@@ -33,9 +33,13 @@ export class SlowBackend extends Wrapped {
     await super.update(build, patch);
     await turn();
   }
-  override async read(cohort: Cohort, wanted: Wanted): Promise<AttentionOutput> {
+  override async read(
+    cohort: Cohort,
+    wanted: Wanted,
+    parts?: readonly Cohort[],
+  ): Promise<AttentionOutput> {
     await turn();
-    const attention = await super.read(cohort, wanted);
+    const attention = await super.read(cohort, wanted, parts);
     await turn();
     return attention;
   }
@@ -74,9 +78,13 @@ export class FailingBackend extends SlowBackend {
     await super.restore(operation, rows, states);
     if (this.failsToRestore()) throw new Error("device lost");
   }
-  override async read(cohort: Cohort, wanted: Wanted): Promise<AttentionOutput> {
+  override async read(
+    cohort: Cohort,
+    wanted: Wanted,
+    parts?: readonly Cohort[],
+  ): Promise<AttentionOutput> {
     if (this.failsToRead()) throw new Error("device lost");
-    return await super.read(cohort, wanted);
+    return await super.read(cohort, wanted, parts);
   }
 }
 

@@ -136,6 +136,14 @@ export interface LookTimes {
   readonly updated: number;
   /** A number of an exact answer. */
   readonly answered: number;
+  /** The certificate of a head row, besides its pairs, and more for the first of a state without pending keys. */
+  readonly certified: number;
+  readonly taken: number;
+  /** A pair of a head row and a changed key in a certificate, besides its numbers. */
+  readonly pair: number;
+  /** A number of its key and of its value, where nothing is known of the pair, and where the key changes again. */
+  readonly pairFirst: number;
+  readonly pairAgain: number;
   /** A copy in an answer by copies: its bound and its accounts. */
   readonly copy: number;
   /** A number of it. */
@@ -237,13 +245,18 @@ export interface Backend {
    * done; it may throw instead of rejecting.
    */
   update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null;
-  /** Attention of standing queries by their states as they are. */
-  read(cohort: Cohort, wanted: Wanted): Promise<AttentionOutput>;
+  /**
+   * Attention of standing queries by their states as they are. With `parts`, these are of several epochs: the
+   * cohorts that they are of, in any order, and the changes of `cohort` are not looked at.
+   */
+  read(cohort: Cohort, wanted: Wanted, parts?: readonly Cohort[]): Promise<AttentionOutput>;
   /**
    * For each standing query, an upper bound on the Euclidean distance, over all heads, between the output of
    * its state, rounded to float32, and the exact output for the stored rows.
    */
   certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>>;
+  /** Nanoseconds that `certify` would take, by the constants in `costs`. It is synchronous. */
+  certifyTime(cohort: Cohort): number;
   /**
    * ‖q‖ of each head of standing queries, and how far values may be from one another, for all stored rows. It is
    * synchronous.
@@ -262,7 +275,8 @@ export interface Backend {
   unwatch(): void;
   /**
    * Bounds like those of {@link Backend.certify}, by drift, without work for any pair. They are looser, and
-   * Infinity if they would be above `limit` or if drift is not followed.
+   * Infinity if they would be above `limit` or if drift is not followed. A cohort that is up to date has one bound
+   * on rounding, which may be above `limit`, and is Infinity where scores have biases.
    */
   drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>>;
   /**

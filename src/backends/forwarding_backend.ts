@@ -79,12 +79,16 @@ export abstract class ForwardingBackend implements Backend {
     return this.inner.update(build, patch);
   }
 
-  read(cohort: Cohort, wanted: Wanted): Promise<AttentionOutput> {
-    return this.inner.read(cohort, wanted);
+  read(cohort: Cohort, wanted: Wanted, parts?: readonly Cohort[]): Promise<AttentionOutput> {
+    return this.inner.read(cohort, wanted, parts);
   }
 
   certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
     return this.inner.certify(cohort);
+  }
+
+  certifyTime(cohort: Cohort): number {
+    return this.inner.certifyTime(cohort);
   }
 
   extents(queries: Uint32Array): Extents {

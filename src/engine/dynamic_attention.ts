@@ -512,8 +512,9 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * Attention of standing queries as of their last update, with a proven bound on the distance of each output
    * from the exact one. Changes of keys and values since that update are not included. A query is first
    * brought up to date if its state is older than the last flush at a threshold, if its bound is above
-   * `error`, if the query was inserted or changed, or if it has missed so many changes that its state was
-   * dropped. With `storage`, `error` is the distance from exact attention of the rows that are kept, and bounds
+   * `error`, if the query was inserted or changed, if it has missed so many changes that its state was
+   * dropped, or if, of 32 rows or more, bounds would take longer than exact answers (unless `onThreshold` is a
+   * fixed plan). With `storage`, `error` is the distance from exact attention of the rows that are kept, and bounds
    * are larger by `storageBounds`.
    *
    * @param slots Query slots, in the order wanted; all live ones in slot order unless given.

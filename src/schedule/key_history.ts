@@ -39,7 +39,7 @@ export interface Standing {
 const FEW_ENTRIES = 64;
 const NO_QUERIES = new Uint32Array(0), NO_IDS = new Uint32Array(0);
 /** Lists of changes that are kept, for how many batches without a question, and up to how large a batch. */
-const MOST_KEPT = 4, KEPT_BATCHES = 64, MOST_KEPT_CHANGES = 64;
+const MOST_KEPT = 16, KEPT_BATCHES = 64, MOST_KEPT_CHANGES = 64;
 
 /** Entries and epochs of one engine. */
 export class KeyHistory {

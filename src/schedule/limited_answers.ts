@@ -59,6 +59,10 @@ const FEW_KEYS = 8;
  * `RENEWALS` times what following has.
  */
 const LOOSE = 2, RENEWALS = 4;
+/** Nanoseconds that nobody notices, and a share of the time of an answer. */
+const LITTLE_TIME = 5_000, LITTLE_SHARE = 1 / 16;
+/** Certificates of rounding are seldom smaller than this share of the bound that is common to all rows. */
+const HOPELESS = 1 / 32;
 
 const NO_SLOTS = new Uint32Array(0);
 
@@ -155,10 +159,10 @@ export class LimitedAnswers {
     const running = bringUp(slots);
     if (running) await running;
     const work = prices.workSoFar - before;
-    const bounds = await queries.drift(slots, error);
-    if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error);
+    const bounds = await queries.drift(slots, error), time = prices.timeOfExact(work, slots.length);
+    if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error, time);
     const { output } = await queries.read(slots, { into, logs: false });
-    trial.answered(work, prices.timeOfExact(work, slots.length));
+    trial.answered(work, time);
     if (this.#sample !== null) await this.#try(this.#sample, question, areAll);
     return { output, bounds, ...queries.lagOf(slots) };
   }
@@ -196,7 +200,7 @@ export class LimitedAnswers {
     if (others.length === 0) copyRows(this.#data, slots, width, output);
     else this.#mix(slots, others, exactly, copies.bounds, output, bounds);
     const lag = mirror.lagOf(followed);
-    if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error);
+    if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error, 0);
     const owed = this.#accounts.settle(followed, mirror.known);
     const look = others.length === 0 ? prices.ofLook(1) : FREE;
     const exact = plus(prices.ofExact(missed, followed.length), look);
@@ -252,15 +256,22 @@ export class LimitedAnswers {
     }
     await bringUp(slots);
     const bounds = await queries.drift(slots, error);
-    if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error);
+    if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error, 0);
     const { output } = await queries.read(slots, { into, logs: false });
     return { output, bounds, ...queries.lagOf(slots) };
   }
 
-  /** What rounding alone takes above the limit is exact, and certified. */
-  async #certifyAbove(slots: Uint32Array, bounds: Float64Array, error: number): Promise<void> {
-    const above = slots.filter((_, at) => !(bounds[at] <= error));
-    const certified = await this.#config.queries.certify(above);
+  /**
+   * What rounding alone takes above the limit is exact, and certified where that takes little time, or little beside
+   * the answer, or nothing is known otherwise.
+   */
+  async #certifyAbove(slots: Uint32Array, bounds: Float64Array, error: number, time: number): Promise<void> {
+    const above = slots.filter((_, at) => !(bounds[at] <= error)), { queries } = this.#config;
+    const { certified: price } = queries.boundTimes(above),
+      isDear = price > Math.max(LITTLE_TIME, LITTLE_SHARE * time);
+    // Far below what is known of rounding, a certificate would be above the limit, too.
+    if (isDear && bounds.every((bound) => bound < Infinity && bound * HOPELESS > error)) return;
+    const certified = await queries.certify(above);
     for (let at = 0, next = 0; at < slots.length; at++) {
       if (!(bounds[at] <= error)) bounds[at] = Math.min(bounds[at], certified[next++]);
     }

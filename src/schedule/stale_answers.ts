@@ -1,13 +1,14 @@
 /**
  * Stale answers, with bounds. Without a limit on the error they are those of the states as they are, and each
- * bound is certified. With one they are exact, or, while that pays, copies that are kept within the limit by
- * drift.
+ * bound is certified, unless exact answers take less time. With one they are exact, or, while that pays, copies
+ * that are kept within the limit by drift.
  */
 
 import type { AttentionOutput, Backend } from "../backends/backend.ts";
 import { OUTPUT_ALONE } from "../backends/wanted.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
 import { type LargestErrors, storageBounds } from "../numerics/storage_bound.ts";
+import { BoundChoice } from "./bound_choice.ts";
 import { LimitedAnswers, type StaleAttentionOutput } from "./limited_answers.ts";
 import { Mirror, type MirrorPlaces, type Refreshed } from "./mirror.ts";
 import type { Planner } from "./planner.ts";
@@ -40,6 +41,11 @@ export interface StaleWanted {
 
 export type { StaleAttentionOutput };
 
+/** Fewer head rows, in less nanoseconds, are certified, whatever exact answers take: both take microseconds. */
+const FEW_ROWS = 32, LITTLE_TIME = 100_000;
+/** Bounds of exact answers that take no more than this share of their time are computed row by row. */
+const LITTLE_SHARE = 1 / 4;
+
 /** Stale answers of one engine. */
 export class StaleAnswers {
   readonly #config: StaleConfig;
@@ -47,6 +53,9 @@ export class StaleAnswers {
   readonly #held = new Set<Mirror>();
   readonly #mirror: Mirror;
   readonly #limited: LimitedAnswers;
+  readonly #choice = new BoundChoice();
+  /** The number of changed key slots that had been stored when bounds were last asked for. */
+  #storedAtLook = 0;
 
   constructor(config: StaleConfig) {
     this.#config = config;
@@ -84,6 +93,7 @@ export class StaleAnswers {
   reset(): void {
     this.#config.backend.unwatch();
     this.#limited.reset();
+    this.#choice.reset();
     this.forget();
   }
 
@@ -182,14 +192,42 @@ export class StaleAnswers {
     if (error === Infinity) {
       const older = queries.olderThan(floor, slots);
       if (older.length > 0) await bringUp(older);
+      if (planner.policy === "auto") await this.#gather(slots);
       const bounds = areBoundsWanted
-        ? await queries.certify(slots)
+        ? await this.#cheapestBounds(slots)
         : new Float64Array(slots.length).fill(Infinity);
       const { output } = await queries.read(slots, { into, logs: false });
       return { output, bounds, ...queries.lagOf(slots) };
     }
     if (planner.policy === "rebuild") return await this.#certified(slots, error, floor, into);
     return await this.#limited.answer({ slots, error, floor, into });
+  }
+
+  /** Brings query slots up to date that have left the others a few at a time. */
+  async #gather(slots: Uint32Array): Promise<void> {
+    const gathered = this.#config.queries.gathered(slots);
+    if (gathered.length > 0) await this.#config.bringUp(gathered);
+  }
+
+  /** Certified bounds; where exact answers take less time than those would, exact ones, with bounds on rounding. */
+  async #cheapestBounds(slots: Uint32Array): Promise<Float64Array<ArrayBuffer>> {
+    const { queries, bringUp, planner, layout, backend: { costs: { times } } } = this.#config;
+    if (planner.policy !== "auto") return await queries.certify(slots);
+    const changed = this.#limited.stored - this.#storedAtLook;
+    this.#storedAtLook = this.#limited.stored;
+    const look = queries.boundTimes(slots, changed), isCurrent = look.exact === 0;
+    const isCheap = isCurrent
+      ? times.certified <= layout.valueDim * times.answered
+      : !this.#choice.catchesUp(look);
+    const isLittle = slots.length * layout.heads < FEW_ROWS && look.certified < LITTLE_TIME;
+    if (isCheap || isLittle) return await queries.certify(slots);
+    if (!isCurrent) await bringUp(slots);
+    if (isCurrent || queries.boundTimes(slots).certified > LITTLE_SHARE * look.exact) {
+      const bounds = await queries.drift(slots, Infinity);
+      // Scores with biases have no bound that all rows share.
+      if (!bounds.includes(Infinity)) return bounds;
+    }
+    return await queries.certify(slots);
   }
 
   /** Answers by states that are certified: a certificate costs less than computing a state from scratch. */

@@ -9,8 +9,9 @@
 
 import type { AttentionOutput, Backend, Changes, Cohort, Wanted } from "../backends/backend.ts";
 import { type HeadLayout, keyColumns, valueColumns } from "../numerics/head_layout.ts";
-import { outputFor } from "../backends/wanted.ts";
+import { NOTHING } from "../backends/since.ts";
 import type { SlotTable } from "../write/slot_table.ts";
+import type { LookTime } from "./bound_choice.ts";
 import { CohortAnswers } from "./cohort_answers.ts";
 import { KeyHistory, type Standing } from "./key_history.ts";
 import type { Planner, Sizes } from "./planner.ts";
@@ -261,7 +262,7 @@ export class StandingQueries {
     const bounds = new Float64Array(slots.length);
     const answers = new CohortAnswers(slots);
     for (const cohort of cohorts) {
-      answers.place(bounds, cohort.queries, await this.#backend.certify(cohort), 1);
+      answers.place(bounds, cohort.queries, await this.#backend.certify(cohort));
     }
     return bounds;
   }
@@ -283,7 +284,7 @@ export class StandingQueries {
     const bounds = new Float64Array(slots.length);
     const answers = new CohortAnswers(slots);
     for (const cohort of cohorts) {
-      answers.place(bounds, cohort.queries, await this.#backend.drift(cohort, limit), 1);
+      answers.place(bounds, cohort.queries, await this.#backend.drift(cohort, limit));
     }
     return bounds;
   }
@@ -294,21 +295,46 @@ export class StandingQueries {
     if (cohorts.length === 1 && cohorts[0].queries.length === slots.length) {
       return this.#backend.read(cohorts[0], wanted);
     }
-    return this.#readParts(slots, cohorts, wanted);
+    return this.#backend.read({ queries: slots, since: NOTHING }, wanted, cohorts);
   }
 
-  async #readParts(slots: Uint32Array, cohorts: readonly Cohort[], wanted: Wanted): Promise<AttentionOutput> {
+  /**
+   * Brings query slots up to date that have left the others in small groups, so that few epochs are left among
+   * `slots`: from the newest on, a group joins those before it while it has no more query slots than they have
+   * together. So the number of groups stays below the logarithm of that of the query slots, and each query slot
+   * is brought up to date that often, while exact answers would bring up all of them each time.
+   */
+  gathered(slots: Uint32Array): Uint32Array {
+    const { cohorts } = this.#standing(slots);
+    if (cohorts.length <= FEW_COHORTS) return NO_SLOTS;
+    const sorted = cohorts.toSorted((one, other) => other.epoch - one.epoch);
+    let count = sorted[0].queries.length, end = 1;
+    while (end < sorted.length && sorted[end].queries.length <= count) count += sorted[end++].queries.length;
+    return end === 1 ? NO_SLOTS : joined(sorted.slice(0, end).map(({ queries }) => queries)).sort();
+  }
+
+  /**
+   * Nanoseconds, by constants, that bounds of query slots would take; that bringing the slots up to date would; and
+   * that it would if all but the last `changed` changed key slots were in their states.
+   */
+  boundTimes(slots: Uint32Array, changed = 0): LookTime {
     const { heads, valueDim } = this.#config.layout;
-    const output = outputFor(wanted.into, slots.length * heads * valueDim);
-    const logSumExp = new Float64Array(wanted.logs ? slots.length * heads : 0);
-    const parts = { into: null, logs: wanted.logs };
-    const answers = new CohortAnswers(slots);
+    const { multiplyAdd, updated, look } = this.#backend.costs.times, { cohorts } = this.#standing(slots);
+    const timeOf = (count: number, changes: number) => {
+      return changes === 0
+        ? 0
+        : this.costOf(count, changes) * multiplyAdd + count * heads * valueDim * updated;
+    };
+    let certified = (cohorts.length - 1) * Math.min(look, COHORT_SLOT * slots.length),
+      exact = 0,
+      exactEachLook = 0;
     for (const cohort of cohorts) {
-      const part = await this.#backend.read(cohort, parts);
-      answers.place(output, cohort.queries, part.output, heads * valueDim);
-      if (wanted.logs) answers.place(logSumExp, cohort.queries, part.logSumExp, heads);
+      const count = cohort.queries.length, changes = cohort.since.slots.length;
+      certified += this.#backend.certifyTime(cohort);
+      exact += timeOf(count, changes);
+      exactEachLook += timeOf(count, Math.min(changes, changed));
     }
-    return { output, logSumExp };
+    return { certified, exact, exactEachLook };
   }
 
   /** Sorts query slots by epoch, once for all parts of a question: they pass the same array. */
@@ -380,6 +406,10 @@ export class StandingQueries {
 }
 
 const NO_SLOTS = new Uint32Array(0);
+/** So many epochs among the query slots of a question are left as they are. */
+const FEW_COHORTS = 12;
+/** Nanoseconds that an epoch more takes in certificates, for each query slot, and at most those of a look. */
+const COHORT_SLOT = 40;
 
 /**
  * The same cohort with its changes in the order of their slots: the bits of a sum must not depend on the

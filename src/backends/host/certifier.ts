@@ -46,6 +46,16 @@ export interface CertifiedRows {
   hostBound(slot: number, head: number, keys: KeysAt): number;
 }
 
+/** What certificates of some query slots are to exchange, all heads. */
+export interface OwedPairs {
+  /** Head rows, and, where no key is pending, those of whose states nothing is known. */
+  readonly rows: number;
+  readonly untaken: number;
+  /** Pairs of a head row and a changed key of which nothing is known, and those of a key that has changed again. */
+  readonly first: number;
+  readonly again: number;
+}
+
 /** A question about one head that a kernel answers. */
 interface HeadQuestion {
   readonly batch: CertificateKernel;
@@ -182,6 +192,35 @@ export class Certifier {
   /** Bound on what rounding alone did to the answer of a head row, which is selected and holds `totals`. */
   rounding(totals: CertifiedTotals, head: number, keys: KeysAt, rounding: WeightRounding): number {
     return this.#host.rounding(totals, head, keys, rounding);
+  }
+
+  /** What `certify` would do for these query slots. A kernel computes all rows of a block, and bounds of a tile, for one. */
+  owed(queries: Uint32Array, since: Since): OwedPairs {
+    const { layout: { heads }, batch } = this.#parts, pending = since.slots.length, { now } = this.#journal;
+    let rows = 0, first = 0, again = 0, untaken = 0;
+    for (let head = 0; head < heads; head++) {
+      for (let at = 0, end = 0; at < queries.length; at = end) {
+        const number = queries[at] >>> TILE_BITS, tile = this.#tiles[head][number];
+        const moment = tile?.momentOf(queries[at] & LANES) ?? UNTAKEN;
+        let blocks = 0;
+        for (; end < queries.length && queries[end] >>> TILE_BITS === number; end++) {
+          if (tile && tile.momentOf(queries[end] & LANES) !== moment) break;
+          blocks |= 1 << ((queries[end] & LANES) >>> BLOCK_BITS);
+        }
+        rows += batch ? TILE_ROWS : end - at;
+        if (moment < 0 && pending === 0) untaken += end - at;
+        if (moment === now) continue;
+        const inBlocks = batch ? BLOCK_ROWS[blocks] : end - at;
+        const changed = tile && moment >= 0 ? this.#journal.since(moment) : null;
+        if (!tile || changed === null || changed.length > pending + MANY_CHANGES) first += inBlocks * pending;
+        else {
+          const known = knownAmong(tile, changed);
+          again += inBlocks * known;
+          first += inBlocks * (changed.length - known);
+        }
+      }
+    }
+    return { rows, untaken, first, again };
   }
 
   /** Brings the sums of rows that kernels answer for up to the present. */
@@ -361,6 +400,9 @@ export class Certifier {
 }
 
 const TILE_BITS = 5, LANES = TILE_ROWS - 1, ALL_ROWS = -1;
+/** Rows of a block, as a power of two, and, by bits of the blocks of a tile, those of all of these. */
+const BLOCK_BITS = 3;
+const BLOCK_ROWS = [0, 8, 8, 16, 8, 16, 16, 24, 8, 16, 16, 24, 16, 24, 24, 32];
 
 /** Sorts rows of a tile by their moments. */
 function group(groups: Map<number, Part[]>, tile: CertifiedTile, number: number, rows: number): void {
@@ -383,6 +425,13 @@ function group(groups: Map<number, Part[]>, tile: CertifiedTile, number: number,
 /** Whether some of these keys are in the sums of a tile and cannot be taken out. */
 function hasUnkept({ unkept }: CertifiedTile, slots: Uint32Array): boolean {
   return unkept.size > 0 && slots.some((slot) => unkept.has(slot));
+}
+
+/** The number of keys of which something is kept in a tile. */
+function knownAmong({ pairs, host }: CertifiedTile, slots: Uint32Array): number {
+  let known = 0;
+  for (const slot of slots) if (pairs.has(slot) || host?.pairs.has(slot)) known++;
+  return known;
 }
 
 /** Leaves rows to the host until their states change. */

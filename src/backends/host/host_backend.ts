@@ -31,6 +31,7 @@ import { NO_ROW, NOTHING } from "../since.ts";
 import { outputFor, WHOLE } from "../wanted.ts";
 import { HostRows } from "./host_rows.ts";
 import type { KeyBlock } from "./key_block.ts";
+import type { KeysAt } from "./keys_at.ts";
 import { RowAnswers } from "./row_answers.ts";
 import type { RowTotals } from "./row_totals.ts";
 import type { HeldRow, StateStore } from "./state_store.ts";
@@ -137,15 +138,18 @@ export class HostBackend implements Backend {
     if (build.length === this.#rows.queries.liveCount) this.#answers.refit();
   }
 
-  async read(cohort: Cohort, wanted: Wanted): Promise<AttentionOutput> {
-    const loading = this.#store.load(cohort);
-    if (loading) await loading;
+  async read(cohort: Cohort, wanted: Wanted, parts?: readonly Cohort[]): Promise<AttentionOutput> {
+    for (const part of parts ?? [cohort]) {
+      const loading = this.#store.load(part);
+      if (loading) await loading;
+    }
     const { heads } = this.#config.layout, { queries } = cohort;
     const attention = emptyOutput(this.#config.layout, queries.length, wanted);
-    const keys = this.#rows.keysAt(cohort.since);
+    const keysOf = this.#keysOf(cohort, parts);
     const left = this.#store.read(cohort, attention);
     const answer = (at: number, head: number) => {
-      this.#write(attention, at * heads + head, this.#answers.heads.standing(queries[at], head, keys));
+      const totals = this.#answers.heads.standing(queries[at], head, keysOf(queries[at]));
+      this.#write(attention, at * heads + head, totals);
     };
     if (left === null) {
       for (let at = 0; at < queries.length; at++) for (let head = 0; head < heads; head++) answer(at, head);
@@ -159,6 +163,34 @@ export class HostBackend implements Backend {
       }
     }
     return attention;
+  }
+
+  /** By query slot, the keys that its state includes. */
+  #keysOf({ since }: Cohort, parts?: readonly Cohort[]): (slot: number) => KeysAt {
+    if (!parts) {
+      const keys = this.#rows.keysAt(since);
+      return () => keys;
+    }
+    // Stores with kernels leave few rows to the host, and most often none.
+    let bySlot: Map<number, KeysAt> | null = null;
+    return (slot) => {
+      if (bySlot === null) {
+        bySlot = new Map();
+        for (const part of parts) {
+          const keys = this.#rows.keysAt(part.since);
+          for (const query of part.queries) bySlot.set(query, keys);
+        }
+      }
+      return bySlot.get(slot) as KeysAt;
+    };
+  }
+
+  certifyTime({ queries, since }: Cohort): number {
+    const { layout: { headDim, valueDim } } = this.#config, { times } = this.#store.costs;
+    const { rows, untaken, first, again } = this.#answers.certificates.owed(queries, since);
+    const width = headDim + valueDim;
+    return rows * times.certified + untaken * times.taken + first * (times.pair + width * times.pairFirst) +
+      again * (times.pair + width * times.pairAgain);
   }
 
   async certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {

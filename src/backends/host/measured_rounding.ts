@@ -34,7 +34,7 @@ export class MeasuredRounding {
   readonly #errors = new Map<number, StateError>();
   readonly #output: Float64Array;
   readonly #exact: Float64Array;
-  #left = 0;
+  #left = Infinity;
 
   constructor(layout: HeadLayout, rule: ScoreRule) {
     this.#layout = layout;
@@ -51,9 +51,9 @@ export class MeasuredRounding {
     return 48 * this.#errors.size;
   }
 
-  /** Begins a question, which may spend `work` multiply-adds. */
-  begin(work: number): void {
-    this.#left = work;
+  /** Begins a question, which may spend `work` multiply-adds more than those before it, and `most` altogether. */
+  begin(most: number, work: number): void {
+    this.#left = Math.min(most, this.#left + work);
   }
 
   /** Whether no error is known. */

@@ -6,7 +6,8 @@
 import { CapacityError } from "../../base/errors.ts";
 import type { BackendConfig, Cohort } from "../backend.ts";
 import { keyHeadOf } from "../../numerics/head_layout.ts";
-import { type CertifiedRows, Certifier } from "./certifier.ts";
+import type { Since } from "../since.ts";
+import { type CertifiedRows, Certifier, type OwedPairs } from "./certifier.ts";
 import type { HeadRows } from "./head_rows.ts";
 import type { HostRows } from "./host_rows.ts";
 import type { KeysAt } from "./keys_at.ts";
@@ -16,6 +17,9 @@ import type { RowParts, RowRounding } from "./row_rounding.ts";
 import type { RowTotals } from "./row_totals.ts";
 import type { StateStore } from "./state_store.ts";
 import type { ValueSpread } from "./value_spread.ts";
+
+/** Any answer takes as long as one of so many numbers, besides its own. */
+const LEAST_ANSWER = 2 ** 12;
 
 /** Certificates of the rows of one backend. */
 export class RowCertificates {
@@ -104,11 +108,17 @@ export class RowCertificates {
    * them.
    */
   certify(cohort: Cohort): Float64Array<ArrayBuffer> {
-    this.#measured.begin(this.#store.limits?.measuredWork ?? 0);
-    const count = cohort.queries.length * this.#config.layout.heads;
+    const { heads, valueDim } = this.#config.layout, count = cohort.queries.length * heads;
+    const { measuredWork = 0, measuredShare = 0 } = this.#store.limits ?? {};
+    this.#measured.begin(measuredWork, measuredShare * (LEAST_ANSWER + count * valueDim));
     return CapacityError.guard(this.#store.name, `bounds of ${count} rows`, 128 * count, () => {
       return this.#certifier.certify(cohort, this.#rows.keysAt(cohort.since), this.#certified);
     });
+  }
+
+  /** The rows of a cohort, and the pairs with changed keys that their certificates are to exchange. */
+  owed(queries: Uint32Array, since: Since): OwedPairs {
+    return this.#certifier.owed(queries, since);
   }
 
   /** What rounding alone did at most to the answer of a head row, whose totals were taken last. */

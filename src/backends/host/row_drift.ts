@@ -200,24 +200,24 @@ export class RowDrift {
 
   /**
    * Bounds like those of a certificate, by the ledger, in a few operations per query; Infinity where a row is
-   * not followed. One bound on rounding serves all rows where it is little beside `limit`, and rows that are up
-   * to date where it is within `limit`: nothing has to be kept for their drift.
+   * not followed. One bound on rounding serves all rows where it is little beside `limit`, and always those that
+   * are up to date, which may be above it: nothing has to be kept for their drift.
    */
   bounds({ queries, since }: Cohort, limit: number): Float64Array<ArrayBuffer> {
     const ledger = this.#ledger, isCurrent = since.slots.length === 0;
     const { heads } = this.#config.layout, bounds = new Float64Array(queries.length);
     const common = this.#rounding.common(since);
-    const isLittle = isCurrent ? Math.sqrt(heads) * common <= limit : common <= LITTLE * limit;
-    if (isCurrent && isLittle) return bounds.fill(Math.sqrt(heads * common ** 2));
+    const isLittle = common <= LITTLE * limit;
+    if (isCurrent) return bounds.fill(Math.sqrt(heads) * common);
     for (let at = 0; at < queries.length; at++) {
       const slot = queries[at];
-      if (!isCurrent && !ledger?.follows(slot)) {
+      if (!ledger?.follows(slot)) {
         bounds[at] = Infinity;
         continue;
       }
       let squared = 0;
       for (let head = 0; head < heads && squared <= limit * limit; head++) {
-        const drift = isCurrent ? 0 : (ledger as DriftLedger).sinceState(slot, head);
+        const drift = ledger.sinceState(slot, head);
         const rounding = isLittle || drift > limit ? common : this.#roundingBound(slot, head, since);
         squared += (drift + rounding) ** 2;
       }

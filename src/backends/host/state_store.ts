@@ -16,8 +16,26 @@ import type { RowStates } from "./row_states.ts";
 import type { RoundedRow, WeightRounding } from "./weight_rounding.ts";
 
 /** The times of what the host does in the same way for all stores. */
-export const HOST_TIMES: Pick<LookTimes, "common" | "copy" | "copied" | "tried" | "batch" | "step"> = {
+export const HOST_TIMES: Pick<
+  LookTimes,
+  | "common"
+  | "copy"
+  | "copied"
+  | "tried"
+  | "batch"
+  | "step"
+  | "certified"
+  | "taken"
+  | "pair"
+  | "pairFirst"
+  | "pairAgain"
+> = {
   common: 6_000,
+  certified: 1_500,
+  taken: 0,
+  pair: 300,
+  pairFirst: 3,
+  pairAgain: 2,
   copy: 21,
   copied: 0.095,
   tried: 2_500,
@@ -53,10 +71,12 @@ export interface Float32Limits {
   /** Bounds on the rounding errors of the weights of a head row. */
   rounding(row: RoundedRow): WeightRounding;
   /**
-   * The multiply-adds that the host may spend for each question on measuring errors of states, when nothing
-   * is pending.
+   * The multiply-adds that the host may spend for one question on measuring errors of states, when nothing is
+   * pending; what a question may add to those that are left of the ones before it is `measuredShare` for each
+   * number of its answer.
    */
   readonly measuredWork: number;
+  readonly measuredShare: number;
 }
 
 /** Query slots in blocks, whose scores are looked at together. */

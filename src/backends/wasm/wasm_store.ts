@@ -56,6 +56,11 @@ const COSTS: Costs = {
   rowsTogether: BLOCK_ROWS,
   times: {
     ...HOST_TIMES,
+    certified: 16,
+    taken: 150,
+    pair: 22,
+    pairFirst: 0.47,
+    pairAgain: 0.15,
     look: 10_000,
     multiplyAdd: 0.065,
     updated: 1.5,
@@ -64,8 +69,11 @@ const COSTS: Costs = {
     begun: 750,
   },
 };
-/** The multiply-adds on measuring errors for one question, at the host: a fraction of a millisecond. */
-const MEASURED_WORK = 2 ** 18;
+/**
+ * The multiply-adds on measuring errors for one question, at the host: a fraction of a millisecond; and for each
+ * number of an answer, a twentieth of its time.
+ */
+const MEASURED_WORK = 2 ** 18, MEASURED_SHARE = 1 / 32;
 /** The number of passing queries that are computed together. */
 const PASSING_ROWS = 64;
 
@@ -117,6 +125,7 @@ export class WasmStore extends StateStore {
       faintMagnitude: 0,
       rounding: (row) => weightRounding(row, rule, headDim, maskHeads),
       measuredWork: MEASURED_WORK,
+      measuredShare: MEASURED_SHARE,
     };
   }
 

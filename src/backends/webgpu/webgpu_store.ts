@@ -93,6 +93,7 @@ export class WebgpuStore extends StateStore {
       faintMagnitude: FAINT,
       rounding: (row) => weightDoubt(row, rule, headDim),
       measuredWork: MEASURED_WORK,
+      measuredShare: Infinity,
     };
   }
 

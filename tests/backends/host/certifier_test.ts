@@ -23,9 +23,8 @@ async function start() {
   const random = new Random(3);
   const query = random.rows(QUERIES, DIM), key = random.rows(KEYS, DIM), value = random.rows(KEYS, DIM);
   query[0] = query[0].map((q) => 1e6 * q);
-  const live = await createEngine({ query, key, value, scale: 1, lazyThreshold: Infinity }, {
-    wrap: () => backend,
-  });
+  const options = { query, key, value, scale: 1, lazyThreshold: Infinity, onThreshold: "patch" } as const;
+  const live = await createEngine(options, { wrap: () => backend });
   for (let slot = 1; slot < 8; slot++) live.deleteQuery(slot);
   await live.read();
   return { live, certificates, random };

@@ -157,6 +157,8 @@ export class LiveModel {
         key: this.#applied,
         // It is a function, so that moving the slider does not need a new engine.
         lazyThreshold: ({ edits }) => edits >= this.threshold,
+        // Answers stay as they were until then, also where exact ones would take less time than bounds.
+        onThreshold: "patch",
       },
       missed: slots.filter(isMissed).map((slot) => ({ kind: "setKey", slot, key: this.keyOf(slot) })),
       productsPerPair: heads * (this.headDim + this.valueDim),
