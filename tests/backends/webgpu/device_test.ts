@@ -35,6 +35,9 @@ function doctored(device: GPUDevice, { code = (text) => text, methods = () => ({
   });
 }
 
+/** Limits that a software device reaches on no machine, however busy it is. */
+const PATIENT: Patience = { compileMs: 600_000, checkMs: 600_000 };
+
 /** Opens a device with injected faults, and passes observations to `seen`. */
 async function open(
   doctoring: Doctoring,
@@ -120,7 +123,10 @@ for (const [what, [from, to, complaint]] of Object.entries(WRONG)) {
     async fn() {
       const wrong = changing(from, to);
       let lost: Promise<unknown> | null = null;
-      const error = await assertRejects(() => open(wrong, {}, (device) => lost = device.lost), DeviceError);
+      const error = await assertRejects(
+        () => open(wrong, PATIENT, (device) => lost = device.lost),
+        DeviceError,
+      );
       assertEquals(error.reason, "unfit", error.message);
       assert(complaint.test(error.message), error.message);
       assert(wrong.changed() > 0, "no shader has that line");
@@ -135,10 +141,10 @@ Deno.test({
   name: "webgpu: a device is taken whose loops end early, or whose weights do not repeat, and it is known",
   ...GPU,
   async fn() {
-    const usual = await open({});
+    const usual = await open({}, PATIENT);
     assert(usual.arithmetic.isCompensated && usual.arithmetic.repeatsWeights);
     usual.device.destroy();
-    const short = await open(changing("round < call.termEnd", "round < min(call.termEnd, 5000u)"));
+    const short = await open(changing("round < call.termEnd", "round < min(call.termEnd, 5000u)"), PATIENT);
     assertEquals(short.arithmetic, { ...usual.arithmetic, mostRounds: 5000 });
     short.device.destroy();
     // The kernel that patches has another exp, as good as the first.
@@ -147,7 +153,7 @@ Deno.test({
         text.includes("const IS_BUILD = false") && !text.includes("found: array")
           ? text.replace("0.1666652113199234", "0.1666653")
           : text,
-    });
+    }, PATIENT);
     assertEquals(other.arithmetic, { ...usual.arithmetic, repeatsWeights: false });
     other.device.destroy();
   },
