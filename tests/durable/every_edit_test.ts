@@ -43,7 +43,8 @@ const LOOKING: readonly PropertyKey[] = [
     "moveTo",
     "stats",
   ],
-  ...["dispose", Symbol.asyncDispose, Symbol.for("Deno.customInspect"), Symbol.for("Jupyter.display")],
+  ...["dispose", "toJSON", Symbol.asyncDispose, Symbol.for("Deno.customInspect")],
+  ...[Symbol.for("nodejs.util.inspect.custom"), Symbol.for("Jupyter.display")],
 ];
 
 type Engine = Pick<
