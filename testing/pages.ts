@@ -11,7 +11,7 @@ const browserPath = findProgram("chromium", "google-chrome", "chrome");
 export const needsBrowser = requires("chromium", browserPath, "apt-get install chromium");
 
 /** Milliseconds that anything in a browser may take. */
-export const PAGE_PATIENCE_MS = 120_000;
+export const PAGE_PATIENCE_MS = 60_000;
 
 /** Starts a browser, which ends with the block that it is of. */
 export function openBrowser(switches: readonly string[] = BROWSER_SWITCHES): Promise<Browser> {

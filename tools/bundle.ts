@@ -16,7 +16,8 @@ export interface BundleOptions {
  * The text of the module `entry` with all that it imports.
  *
  * @throws {Error} When a module cannot be bundled, or nothing imports a file that is to stay out: a name that
- * no longer holds would put in what is not wanted.
+ * no longer holds would put in what is not wanted. Or when such a file is not loaded on demand: the script would
+ * not start.
  */
 export async function bundle(entry: URL, options: BundleOptions = {}): Promise<string> {
   const { external = [], minify = true, format = "esm" } = options;
@@ -41,5 +42,18 @@ export async function bundle(entry: URL, options: BundleOptions = {}): Promise<s
   if (unknown !== undefined) {
     throw new Error(`bundle: nothing in ${fileURLToPath(entry)} imports ${unknown}, which is to stay out`);
   }
+  const early = external.find((specifier) =>
+    specifier.startsWith("./") && isImportedAtOnce(script, specifier)
+  );
+  if (early !== undefined) {
+    throw new Error(
+      `bundle: ${early} is imported before anything runs, expected on demand where it stays out`,
+    );
+  }
   return script;
+}
+
+/** Whether a module is not only loaded on demand, so that a script without it does not start. */
+function isImportedAtOnce(script: string, specifier: string): boolean {
+  return script.split(`"${specifier}"`).length > script.split(`import("${specifier}")`).length;
 }

@@ -15,7 +15,6 @@ const UNUSED = [
   "./webgpu/webgpu_backend.ts",
   "./webgpu/adapter.ts",
   "./engine_snapshot.ts",
-  "./engine_bundle.ts",
   "./matrix_bundle.ts",
 ];
 

@@ -115,7 +115,8 @@ Deno.test("the tests below know every method", () => {
   const methods = members.filter(([, { value }]) => typeof value === "function").map(([name]) => name);
   assertEquals(
     Object.keys(METHODS).sort(),
-    methods.filter((name) => name !== "constructor" && name !== "dispose").sort(),
+    // What an engine says of itself it says to the end.
+    methods.filter((name) => !["constructor", "dispose", "toJSON"].includes(name)).sort(),
   );
 });
 

@@ -84,7 +84,8 @@ Deno.test("a mask is edited before dispose alone", async () => {
 Deno.test("the tests below know every method", () => {
   const members = Object.entries(Object.getOwnPropertyDescriptors(DynamicAttention.prototype));
   const methods = members.filter(([, { value }]) => typeof value === "function").map(([name]) => name);
-  const known = [...Object.keys(METHODS), ...Object.keys(ID_METHODS), "setMask", "constructor", "dispose"];
+  const others = ["setMask", "toJSON", "constructor", "dispose"];
+  const known = [...Object.keys(METHODS), ...Object.keys(ID_METHODS), ...others];
   assertEquals(methods.sort(), known.sort());
 });
 

@@ -19,6 +19,10 @@ Deno.test("bundle: modules that are to stay out do, and those that nobody import
     const part = await bundle(entry, { external: ["./heavy.ts"] });
     assertEquals([part.includes("a feather"), part.includes("a mountain")], [true, false]);
     await assertRejects(() => bundle(entry, { external: ["./gone.ts"] }), Error, "imports ./gone.ts");
+    const before = "./light.ts is imported before anything runs";
+    for (const format of ["esm", "iife"] as const) {
+      await assertRejects(() => bundle(entry, { external: ["./light.ts"], format }), Error, before);
+    }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

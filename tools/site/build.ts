@@ -12,7 +12,7 @@ import { gallery, moreNotebooks } from "./gallery.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 /** Modules that only notebooks, files and consoles need. */
-const UNUSED = ["./engine_snapshot.ts", "./engine_bundle.ts", "./matrix_bundle.ts"];
+const UNUSED = ["./engine_snapshot.ts", "./matrix_bundle.ts"];
 
 /** How the folder is to be. */
 export interface SiteOptions {
