@@ -31,6 +31,7 @@ export const {
   queueMicrotask,
   ReadableStream,
   Set,
+  setImmediate,
   setTimeout,
   SharedArrayBuffer,
   String,

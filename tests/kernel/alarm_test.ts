@@ -42,6 +42,24 @@ Deno.test("a job that another one sets is not kept waiting by later ones", async
   assertEquals(order, ["early", "next", "late"]);
 });
 
+Deno.test("no job runs within the runtime's own call of timers, where a stop would end the kernel", async () => {
+  const limit = Error.stackTraceLimit, stacks: string[] = [];
+  Error.stackTraceLimit = 50;
+  const done = Promise.withResolvers<void>();
+  /** Times of several lengths, some of which come together since each job takes its time. */
+  const again = (milliseconds: number) =>
+    jobAfter(milliseconds, () => {
+      stacks.push(new Error().stack ?? "");
+      for (const end = performance.now() + milliseconds / 2; performance.now() < end;);
+      if (stacks.length < 150) again(milliseconds);
+      else done.resolve();
+    });
+  for (const milliseconds of [1, 5, 7]) again(milliseconds);
+  await done.promise;
+  Error.stackTraceLimit = limit;
+  assertEquals(stacks.filter((stack) => stack.includes("processTimers")), []);
+});
+
 Deno.test("timers of cells are those of the runtime: order, arguments, this, clearing, intervals, refresh", async () => {
   await using kernel = await startProxy();
   const { outputs } = await kernel.client.execute(`

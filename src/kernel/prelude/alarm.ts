@@ -7,7 +7,7 @@
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
-import { clearTimeout, Math, performance, queueMicrotask, setTimeout } from "../natives.ts";
+import { clearTimeout, Math, performance, queueMicrotask, setImmediate, setTimeout } from "../natives.ts";
 
 /** A job that waits for its time. */
 interface Due {
@@ -55,10 +55,16 @@ function setAlarm(): void {
   alarm = setTimeout(ring, Math.min(LONGEST_MS, Math.max(1, Math.ceil(at - now))));
 }
 
+/** The runtime goes through all timers that are due, of lists that are empty by now too; it has done so when immediates come. */
 function ring(): void {
   alarm = null;
+  setImmediate(beginDue);
+}
+
+function beginDue(): void {
+  // The first of the jobs: a loop may keep the others waiting.
+  queueMicrotask(setAlarm);
   for (const now = performance.now(); heap.length > 0 && heap[0].at <= now;) takeFirst().begin();
-  setAlarm();
 }
 
 function takeFirst(): Due {
