@@ -65,6 +65,10 @@ Deno.test("a stop reaches what computes, wherever it was begun", async (t) => {
     `await import("data:text/javascript,for(;;);")`,
     `queueMicrotask(function again() { queueMicrotask(again) }); ${NEVER}`,
     `while (true) console.log("line")`,
+    // The kernel is about to read the word of the stop when this loop begins, and what is terminated takes that with it.
+    `var server = Deno.listen({ hostname: "127.0.0.1", port: 0 }), near = await Deno.connect({ port: server.addr.port });
+     var far = await server.accept(); far.read(new Uint8Array(1)).then(() => { for (;;); });
+     await near.write(new Uint8Array(1)); for (const end = Date.now() + 400; Date.now() < end;); ${NEVER}`,
   ]);
 });
 
@@ -80,6 +84,13 @@ Deno.test("a stop ends a loop in whatever calls it later, and the kernel goes on
   const word = "new Int32Array(new SharedArrayBuffer(4))";
   await check(t, [
     `setImmediate(() => { for (;;); }); ${NEVER}`,
+    // Timers that are due together, and the end of a wait among them.
+    `setTimeout(() => { for (;;); }, 5); setTimeout(() => {}, 5); setTimeout(() => {}, 6); ${NEVER}`,
+    `AbortSignal.timeout(5).addEventListener("abort", () => { for (;;); }); setTimeout(() => {}, 5); ${NEVER}`,
+    `import { setTimeout as pass } from "node:timers/promises"; setTimeout(() => {}, 5); await pass(5); for (;;);`,
+    `var each = setInterval(() => {}, 1); try { for (;;) {
+       await new Promise((done) => setTimeout(done, 1)); for (const end = Date.now() + 2000; Date.now() < end;);
+     } } finally { clearInterval(each) }`,
     `var { default: timers } = await import("node:timers"); timers.setTimeout(() => { for (;;); }, 5); ${NEVER}`,
     `timers.setInterval(() => { for (;;); }, 5); ${NEVER}`,
     `AbortSignal.timeout(5).addEventListener("abort", () => { for (;;); }); ${NEVER}`,

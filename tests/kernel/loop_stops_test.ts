@@ -19,10 +19,11 @@ Deno.test("a stop reaches loops of every kind, what they have opened is closed, 
     ["for (const each of [1, 2]) await new Promise(() => {})"],
     ["while (true) { await null; for (;;); }"],
     ["for (;;) { await pause(300); late++ }"],
-    // A chain of calls, as of a recursion without end: so many awaits throw at once, after the kernel has heard of the stop.
+    // Chains of calls, as of a recursion without end: so many awaits throw at once, after the kernel has heard of the stop.
     [
-      "await (async function deeper(n: number): Promise<void> { await (n < 300_000 ? null : new Promise(() => {})); await deeper(n + 1) })(0)",
+      "await (async function chain(n: number): Promise<void> { await null; n === 0 ? await new Promise(() => {}) : await chain(n - 1) })(100_000)",
     ],
+    ["await (async function deeper(n: number): Promise<void> { await null; await deeper(n + 1) })(0)"],
     ["out: while (true) { for (;;) { await pause(5); continue out } }"],
     [
       `function* open() { try { while (true) yield 1 } finally { console.log("closed") } } for (const x of open()) await pause(20)`,

@@ -137,7 +137,7 @@ Deno.test({
 
 Deno.test("replay S1: a token lets in once, and who is connected is not replaced", async () => {
   using server = new LinkServer();
-  const { hello } = server.renew();
+  const { lines: [hello] } = server.renew();
   const speak = async (token: string, said: number[]) => {
     const stream = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
     await stream.write(encodeLinkFrame({ type: "hello", token }));
@@ -161,6 +161,33 @@ Deno.test("replay S1: a token lets in once, and who is connected is not replaced
   assertEquals(theirs, []);
   stream.close();
   await ended;
+});
+
+Deno.test("a line on which nobody listens any more is left for another of the same kernel", async () => {
+  using server = new LinkServer();
+  const { lines } = server.renew();
+  assert(lines.length > 1);
+  const streams: Deno.TcpConn[] = [], words = lines.map(() => 0), ends: Promise<void>[] = [];
+  for (const [at, token] of lines.entries()) {
+    const stream = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+    await stream.write(encodeLinkFrame({ type: "hello", token }));
+    const listen = async () => {
+      const bytes = new Uint8Array(1000);
+      while (await stream.read(bytes).catch(() => null) !== null) words[at]++;
+    };
+    streams.push(stream);
+    ends.push(listen());
+  }
+  await eventually("all lines", () => !server.isShort);
+  for (let line = 1; line <= lines.length; line++) {
+    server.tell({ type: "word" });
+    await eventually("one more line to be used", () => words.filter((count) => count > 0).length === line);
+    assertEquals(server.switchLine(), line < lines.length);
+  }
+  assertEquals(words, lines.map(() => 1));
+  assert(server.isShort);
+  for (const stream of streams) stream.close();
+  await Promise.all(ends);
 });
 
 Deno.test("replay S4: a message that came, or that the kernel has sent, is not handled again", async () => {

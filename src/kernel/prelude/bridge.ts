@@ -138,8 +138,8 @@ export const PERMISSIONS = "env ffi import net read run sys write".split(" ") as
 export interface PreludeSettings {
   /** Where the proxy listens. */
   readonly port: number;
-  /** The kernel's token, which is accepted once. */
-  readonly token: string;
+  /** The tokens of the kernel's lines, each of which is accepted once. */
+  readonly tokens: readonly string[];
   /** The token of the worker that watches the proxy, which is accepted once. */
   readonly watchToken: string;
   /** The mark in the environment of all processes that cells start. */

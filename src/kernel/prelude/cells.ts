@@ -199,12 +199,19 @@ export class Cells {
     return promise;
   };
 
-  /** Holds no loop any longer that nothing waits in: it may have been terminated, and then nobody else holds it. */
+  /**
+   * Code was terminated. No loop is held any longer that nothing waits in, since nobody else holds it then; and what waits for
+   * code that will never go on, or was to be told of the stop by such code, is told of it again.
+   */
   letGo(): void {
-    for (const { ring } of this.#running) {
+    for (const task of this.#running) {
+      const { ring, stops } = task;
       for (let wait = ring.after, next = wait.after; wait !== ring; wait = next, next = wait.after) {
         if (wait instanceof LoopWait) wait.letGo();
       }
+      const waits = waitsOf(task).filter((wait) => wait.stops < stops);
+      throwIn(waits.filter(({ isTop }) => !isTop));
+      if (waits.length > 0) this.#stopTop(task, waits);
     }
   }
 

@@ -61,6 +61,8 @@ export class Outputs {
   /** A cell begins: its first piece leaves at once, however soon after the last one of another. */
   begin(): void {
     this.#sentAt = -Infinity;
+    // The timer may have been lost with code that was terminated.
+    this.#isTimed = false;
   }
 
   /** Shows text. */

@@ -40,6 +40,7 @@ import {
   Int32Array,
   Number,
   Object,
+  Promise,
   Reflect,
   SharedArrayBuffer,
   String,
@@ -80,7 +81,6 @@ export class Prelude {
   readonly #tests = new CellTests();
   readonly #colors = !Deno.noColor;
   #value: { readonly value: unknown; readonly isHidden: boolean } | null = null;
-  #link: Link | null = null;
   /** The last cell that the stock kernel, or the proxy, has said to be over. */
   #finished = -1;
   #startWatchdog: (() => void) | null = null;
@@ -99,11 +99,12 @@ export class Prelude {
   }
 
   /** Connects to the proxy. */
-  async connect({ port, token }: PreludeSettings): Promise<void> {
-    const link = await Link.open(port, token);
-    this.#link = link;
-    // Messages are not handled as a part of the cell in which the line was opened.
-    this.#cells.outside(() => link.listen((frame) => this.#take(frame)));
+  async connect({ port, tokens }: PreludeSettings): Promise<void> {
+    const links = await Promise.all(tokens.map((token) => Link.open(port, token)));
+    // Messages are not handled as a part of the cell in which the lines were opened.
+    this.#cells.outside(() => {
+      for (const link of links) link.listen((frame) => this.#take(link, frame));
+    });
   }
 
   /** Prepares what cells find; what is taken from them last. */
@@ -300,7 +301,8 @@ export class Prelude {
     );
   }
 
-  async #take({ head, buffers }: LinkFrame): Promise<void> {
+  async #take(link: Link, { head, buffers }: LinkFrame): Promise<void> {
+    const answer = (content: JsonObject) => link.send({ ...content, type: "answer", id: head.id });
     switch (head.type) {
       case "flush":
         this.#cells.leave();
@@ -315,19 +317,19 @@ export class Prelude {
         forgetCall();
         if (this.#cells.cell) this.#programs.interrupt(this.#cells.cell);
         // All that waits throws before anything else runs, which takes long where it is a chain of calls without end.
-        this.#answer(head, {});
+        answer({});
         this.#cells.stop(Number(head.press));
         break;
       case "collect":
         this.#cells.letGo();
         this.#introspection.collectGarbage();
-        this.#answer(head, {});
+        answer({});
         break;
       case "describe":
-        this.#answer(head, { description: await this.#introspection.describe(String(head.expression)) });
+        answer({ description: await this.#introspection.describe(String(head.expression)) });
         break;
       case "names":
-        this.#answer(head, {
+        answer({
           names: await this.#introspection.names(
             head.expression === null ? null : String(head.expression),
             head.own === true,
@@ -335,7 +337,7 @@ export class Prelude {
         });
         break;
       case "evaluate":
-        this.#answer(head, { values: await this.#evaluate(head.expressions as Record<string, unknown>) });
+        answer({ values: await this.#evaluate(head.expressions as Record<string, unknown>) });
         break;
       case "comm":
         laterTurn(() => this.#takeComm(head, buffers));
@@ -370,10 +372,6 @@ export class Prelude {
     } finally {
       this.#outputs.mark({ kind: "handled", id: head.id });
     }
-  }
-
-  #answer(question: JsonObject, answer: JsonObject): void {
-    this.#link?.send({ ...answer, type: "answer", id: question.id });
   }
 }
 

@@ -6,20 +6,24 @@
  */
 
 import process from "node:process";
+import { syncBuiltinESMExports } from "node:module";
 import nodeTimers from "node:timers";
+import timerPromises from "node:timers/promises";
 import {
   AbortController,
   AbortSignal,
   clearInterval,
+  DOMException,
   globalObject,
+  Number,
   Object,
   Promise,
   queueMicrotask,
   Reflect,
-  setTimeout,
   SharedAtomics,
   WebAssembly,
 } from "../natives.ts";
+import { jobAfter, LONGEST_MS } from "./alarm.ts";
 
 type Callback = (...args: unknown[]) => unknown;
 type Timer = (callback: unknown, ...rest: unknown[]) => unknown;
@@ -27,11 +31,10 @@ type Timer = (callback: unknown, ...rest: unknown[]) => unknown;
 /** Does something in a turn of the event loop of its own, as a job that can be terminated without harm. */
 export function laterTurn(work: () => void, milliseconds = 0): void {
   // An immediate would not do: a termination loses all immediates of the same turn of the event loop.
-  setTimeout(() =>
-    queueMicrotask(() => {
-      forgetCall();
-      work();
-    }), milliseconds);
+  jobAfter(milliseconds, () => {
+    forgetCall();
+    work();
+  });
 }
 
 /** Their promises are settled in a task outside of the event loop: what goes on there cannot be stopped without harm. */
@@ -50,8 +53,10 @@ export function replaceTasks(): void {
   });
   const { timeout } = AbortSignal;
   replace(AbortSignal, "timeout", timeout, (milliseconds: number) => {
-    const deadline = timeout(milliseconds), controller = new AbortController();
-    deadline.addEventListener("abort", () => queueMicrotask(() => controller.abort(deadline.reason)));
+    // What is wrong with it the runtime says.
+    if (!(milliseconds >= 0 && milliseconds <= LONGEST_MS)) return timeout(milliseconds);
+    const controller = new AbortController();
+    jobAfter(milliseconds, () => controller.abort(new DOMException("Signal timed out.", "TimeoutError")));
     return controller.signal;
   });
 }
@@ -109,10 +114,17 @@ export function replaceTicks(): void {
   });
 }
 
-/** Replaces the timers, and those of `node:timers`, which are the same functions. */
+/** The parts of what the runtime's timers give back. */
+interface Handle {
+  readonly _destroyed: boolean;
+}
+
+/** Replaces the timers, those of `node:timers`, which are the same functions, and the one of `node:timers/promises`. */
 export function replaceTimers(): void {
   for (const name of ["setTimeout", "setInterval", "setImmediate"] as const) {
-    const timer = replaceTimer(globalObject, name, name !== "setImmediate");
+    const native = Reflect.get(globalObject, name) as Timer;
+    const timer = name === "setImmediate" ? immediateOf(native) : timerOf(native, name === "setInterval");
+    replace(globalObject, name, native, timer);
     Object.defineProperty(nodeTimers, name, {
       value: timer,
       configurable: true,
@@ -120,23 +132,66 @@ export function replaceTimers(): void {
       enumerable: true,
     });
   }
+  replacePromised();
 }
 
-function replaceTimer(owner: object, name: string, hasDelay: boolean): Timer {
-  const native = Reflect.get(owner, name) as Timer;
-  const timer: Timer = (callback, ...rest) => {
-    if (typeof callback !== "function") return native(callback, ...rest);
-    const call: Call = { by: running, isRunning: false }, args = rest.slice(hasDelay ? 1 : 0);
-    const id = native(function (this: unknown) {
-      queueMicrotask(() => {
-        if (call.isRunning) return clearInterval(id as number);
+/** The function of `node:timers/promises`. */
+function replacePromised(): void {
+  const native = timerPromises.setTimeout as Timer;
+  replace(timerPromises, "setTimeout", native, (delay: unknown, value: unknown, options?: object) => {
+    if (options !== undefined || delay !== undefined && typeof delay !== "number") {
+      return native(delay, value, options);
+    }
+    return new Promise((resolve) =>
+      jobAfter(delay !== undefined && delay >= 1 ? delay : 1, () => resolve(value))
+    );
+  });
+  syncBuiltinESMExports();
+}
+
+/** What one gives back is the runtime's, set for the longest time, so that all that is done with it has an effect. */
+function timerOf(native: Timer, isInterval: boolean): Timer {
+  return (callback, delay, ...args) => {
+    if (typeof callback !== "function") return native(callback, delay, ...args);
+    // Any other time is the shortest.
+    const given = Number(delay), milliseconds = given >= 1 && given <= LONGEST_MS ? given : 1;
+    const call: Call = { by: running, isRunning: false };
+    const handle = native(() => {}, LONGEST_MS) as Handle;
+    const end = () => clearInterval(handle as unknown as number);
+    let settings = 0, isOver = false;
+    const set = () => {
+      const setting = ++settings, isAgain = isOver;
+      jobAfter(milliseconds, () => {
+        if (handle._destroyed && !isAgain || setting !== settings) return;
+        if (call.isRunning) return end();
+        if (isInterval) set();
+        else {
+          isOver = true;
+          end();
+        }
         // Work that it had prepared before the stop does not begin either.
-        if (call.by?.isRunning) return;
-        runCall(call, callback as Callback, this, args);
+        if (!call.by?.isRunning) runCall(call, callback as Callback, handle, args);
       });
-    }, ...rest.slice(0, hasDelay ? 1 : 0));
-    return id;
+    };
+    const refresh = () => {
+      // One that has come begins anew, and one that was cleared does not.
+      if (!handle._destroyed || isOver) set();
+      return handle;
+    };
+    Object.defineProperty(handle, "refresh", { value: refresh, configurable: true, writable: true });
+    set();
+    return handle;
   };
-  replace(owner, name, native, timer);
-  return timer;
+}
+
+function immediateOf(native: Timer): Timer {
+  return (callback, ...args) => {
+    if (typeof callback !== "function") return native(callback, ...args);
+    const call: Call = { by: running, isRunning: false };
+    return native(function (this: unknown) {
+      queueMicrotask(() => {
+        if (!call.by?.isRunning) runCall(call, callback as Callback, this, args);
+      });
+    });
+  };
 }

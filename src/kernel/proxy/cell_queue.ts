@@ -150,7 +150,9 @@ export class CellQueue {
     this.#tellInput(cell);
     let reply = await this.#evaluate(cell);
     cell.evaluation.resolve();
-    if (reply.ename !== DEAD && !await this.#settle(cell, reply)) await this.#child.revive(cell.stops > 0);
+    if (reply.ename !== DEAD && (!await this.#settle(cell, reply) || this.#child.link.isShort)) {
+      await this.#child.revive(cell.stops > 0);
+    }
     await this.#child.written.settle();
     const failure = this.#takenFailure();
     // Code that is terminated while it calls into the runtime catches the termination as null.

@@ -65,7 +65,7 @@ export class ChildKernel {
   readonly link: LinkServer;
   /** What it writes to its own streams. */
   readonly written: Written;
-  readonly #settings: Omit<PreludeSettings, "token" | "watchToken" | "connectionFile">;
+  readonly #settings: Omit<PreludeSettings, "tokens" | "watchToken" | "connectionFile">;
   readonly #options: ChildOptions;
   readonly #flushes = new Map<number, () => void>();
   #done: { readonly id: number; readonly resolve: () => void } | null = null;
@@ -215,6 +215,18 @@ export class ChildKernel {
     }
   }
 
+  /** The memory that it holds, in megabytes; null where the system does not tell. */
+  async memoryMb(): Promise<number | null> {
+    if (Deno.build.os !== "linux") return null;
+    try {
+      const [, kilobytes] = /^VmRSS:\s+(\d+)/m.exec(await Deno.readTextFile(`/proc/${this.pid}/status`)) ??
+        [];
+      return Number(kilobytes ?? 0) / 1024;
+    } catch {
+      return null;
+    }
+  }
+
   /**
    * Stops what computes, if something does; where nothing does it would be the end of the kernel. Resolves to whether the
    * kernel says that it has done so: it does not where the next thing that computes has begun by then.
@@ -222,6 +234,7 @@ export class ChildKernel {
   async terminate(): Promise<boolean> {
     const { promise: late, resolve } = Promise.withResolvers<false>();
     const timer = setTimeout(() => resolve(false), ANSWER_MS);
+    this.link.doubt();
     try {
       return await Promise.race([this.#process.interrupt("message").then(() => true, () => false), late]);
     } finally {
@@ -241,12 +254,15 @@ export class ChildKernel {
   }
 
   /**
-   * Connects anew when the line was lost. Only while no cell runs. After a stop what computes all the same, a timer of
+   * Connects anew when a line was lost. Only while no cell runs. After a stop what computes all the same, a timer of
    * the cell that was stopped, is terminated first: nothing else would run any more.
    */
   async revive(isStopped: boolean): Promise<boolean> {
     for (let attempt = 0; attempt < REVIVALS; attempt++) {
-      if (await this.isAlive()) return true;
+      if (await this.isAlive()) {
+        if (!this.link.isShort) return true;
+        break;
+      }
       if (!isStopped || !await this.#isComputing()) break;
       await this.terminate();
     }
@@ -282,12 +298,12 @@ export class ChildKernel {
   async #begin(): Promise<void> {
     const folder = await Deno.makeTempDir({ prefix: "attune-" });
     try {
-      const file = `${folder}/settings.json`, { hello: token, watch: watchToken } = this.link.renew();
+      const file = `${folder}/settings.json`, { lines: tokens, watch: watchToken } = this.link.renew();
       const { connectionFile } = this.#process;
       // All who listen to a kernel hear the code that it executes; secrets travel in a file for this user alone.
       await Deno.writeTextFile(
         file,
-        JSON.stringify({ ...this.#settings, token, watchToken, connectionFile }),
+        JSON.stringify({ ...this.#settings, tokens, watchToken, connectionFile }),
         {
           mode: 0o600,
         },

@@ -15,9 +15,15 @@ import { isOfOther } from "../front/neighbours.ts";
 /** The limits of a connection until it is known whose it is: bytes, milliseconds, and how many there may be. */
 const HELLO_BYTES = 256, HELLO_MS = 5000, STRANGERS = 16;
 
-/** The tokens of the kernel: that of its line, and that of the line by which a worker in it watches the proxy. */
+/**
+ * Code that is terminated takes with it what the event loop was about to do, the reading of a line among it; a line on which
+ * nothing was said meanwhile goes on.
+ */
+const LINES = 4;
+
+/** The tokens of the kernel: those of its lines, and that of the line by which a worker in it watches the proxy. */
 export interface LinkTokens {
-  readonly hello: string;
+  readonly lines: readonly string[];
   readonly watch: string;
 }
 
@@ -28,8 +34,9 @@ export class LinkServer implements Disposable {
   readonly #listener: Listener;
   readonly #questions = new Map<number, (answer: JsonObject) => void>();
   readonly #strangers = new Set<Deno.TcpConn>();
-  #tokens: { hello: string | null; watch: string | null } = { hello: null, watch: null };
-  #kernel: Deno.TcpConn | null = null;
+  #tokens = new Map<string, "hello" | "watch">();
+  /** The lines to the kernel that are open, the one in use first. */
+  readonly #lines: Deno.TcpConn[] = [];
   #watch: Deno.TcpConn | null = null;
   /** What its worker has not heard of yet, one byte each: units that were handed on, and presses of the stop button. */
   #untold: number[] = [];
@@ -37,6 +44,7 @@ export class LinkServer implements Disposable {
   #thread: number | null = null;
   #lastWrite: Promise<unknown> = Promise.resolve();
   #lastId = 0;
+  #isDoubtful = false;
 
   constructor() {
     this.#listener = new Listener("127.0.0.1", 0, (stream) => this.#take(stream));
@@ -45,11 +53,35 @@ export class LinkServer implements Disposable {
 
   /** Fresh tokens; those from before let nobody in any more, and a line that is open ends. */
   renew(): LinkTokens {
-    const [hello, watch] = [0, 1].map(() => crypto.getRandomValues(new Uint8Array(32)).toHex());
-    this.#tokens = { hello, watch };
-    if (this.#kernel) closeStream(this.#kernel);
-    this.#kernel = null;
-    return { hello, watch };
+    const [watch, ...lines] = Array.from(
+      { length: LINES + 1 },
+      () => crypto.getRandomValues(new Uint8Array(32)).toHex(),
+    );
+    this.#tokens = new Map([[watch, "watch"], ...lines.map((line) => [line, "hello"] as const)]);
+    for (const line of this.#lines.splice(0)) closeStream(line);
+    return { lines, watch };
+  }
+
+  /** Whether code was terminated since the last answer: nobody may be listening any more on the line in use. */
+  get isDoubtful(): boolean {
+    return this.#isDoubtful;
+  }
+
+  /** Code is terminated. */
+  doubt(): void {
+    this.#isDoubtful = true;
+  }
+
+  /** Whether lines were lost. */
+  get isShort(): boolean {
+    return this.#lines.length < LINES;
+  }
+
+  /** Speaks by another line from now on, on which nothing has been said yet; false where there is none. */
+  switchLine(): boolean {
+    if (this.#lines.length < 2) return false;
+    closeStream(this.#lines.shift()!);
+    return true;
   }
 
   /** The number of the thread in which cells run; null where the system has none. */
@@ -59,7 +91,7 @@ export class LinkServer implements Disposable {
 
   /** Says something. Where no kernel is, nobody hears it. */
   tell(head: JsonObject, buffers: readonly Uint8Array[] = []): void {
-    const kernel = this.#kernel;
+    const [kernel] = this.#lines;
     if (!kernel) return;
     const bytes = encodeLinkFrame(head, buffers);
     this.#lastWrite = this.#lastWrite.then(async () => {
@@ -119,7 +151,7 @@ export class LinkServer implements Disposable {
       const role = await this.#greet(stream, reader);
       if (role === "hello") {
         stream.setNoDelay(true);
-        this.#kernel = stream;
+        this.#lines.push(stream);
       }
       if (role === "watch") {
         this.#watch = stream;
@@ -127,12 +159,15 @@ export class LinkServer implements Disposable {
       }
       while (role !== null) {
         const { head } = await readLinkFrame(reader);
-        if (head.type === "answer") this.#questions.get(Number(head.id))?.(head);
+        if (head.type !== "answer") continue;
+        this.#isDoubtful = false;
+        this.#questions.get(Number(head.id))?.(head);
       }
     } catch {
       // It has ended, or does not speak as it should.
     } finally {
-      if (this.#kernel === stream) this.#kernel = null;
+      const at = this.#lines.indexOf(stream);
+      if (at !== -1) this.#lines.splice(at, 1);
       if (this.#watch === stream) this.#watch = null;
     }
   }
@@ -143,9 +178,12 @@ export class LinkServer implements Disposable {
     const timer = setTimeout(() => closeStream(stream), HELLO_MS);
     try {
       const { head } = await readLinkFrame(reader, HELLO_BYTES, 0);
-      const role = head.type === "hello" || head.type === "watch" ? head.type : null;
-      if (role === null || !isSame(String(head.token), this.#tokens[role])) return null;
-      this.#tokens[role] = null;
+      const known = [...this.#tokens].find(([token, role]) =>
+        head.type === role && isSame(String(head.token), token)
+      );
+      if (!known) return null;
+      const [token, role] = known;
+      this.#tokens.delete(token);
       if (typeof head.thread === "number") this.#thread = head.thread;
       return role;
     } finally {
@@ -155,8 +193,7 @@ export class LinkServer implements Disposable {
   }
 }
 
-function isSame(theirs: string, ours: string | null): boolean {
-  if (ours === null) return false;
+function isSame(theirs: string, ours: string): boolean {
   const encoder = new TextEncoder(), a = encoder.encode(theirs), b = encoder.encode(ours);
   return a.length === b.length && timingSafeEqual(a, b);
 }

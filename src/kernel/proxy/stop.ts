@@ -17,6 +17,10 @@ const END_MS = 250;
 const ATTEMPTS = 12;
 /** Computing for so long without an answer is a loop. Where that cannot be measured, silence for longer is. */
 const COMPUTED_MS = 400, SILENT_MS = 1500;
+/** A collection of garbage answers nothing either, for a millisecond for each megabyte, say; small ones are short. */
+const SMALL_MB = 300;
+/** Where code was terminated, and the thread rests for so long without an answer, a line is lost. */
+const LOST_MS = 500;
 /** Nothing at all for so long is the end. */
 const DEAD_MS = 8000, STARVED_MS = 120_000;
 const LOOK_MS = 25;
@@ -73,20 +77,30 @@ export async function stopKernel(
 /** Tells the kernel to stop, and says whether it hears that. */
 async function feelPulse(child: ChildKernel, press: number): Promise<Pulse> {
   let hasAnswered = false;
-  const answered = child.link.ask({ type: "stop", press }, STARVED_MS).then((answer) =>
-    hasAnswered = answer !== null
-  );
+  const ask = async () => {
+    const answer = await child.link.ask({ type: "stop", press }, STARVED_MS);
+    hasAnswered ||= answer !== null;
+  };
+  let answered = ask();
   const startedAt = performance.now(), before = await child.computedMs();
+  const patience = COMPUTED_MS + Math.max(0, (await child.memoryMb() ?? 0) - SMALL_MB);
+  let movedAt = startedAt, last = before;
   for (;;) {
     await Promise.race([answered, new Promise((resolve) => setTimeout(resolve, LOOK_MS))]);
     if (hasAnswered) return "turns";
-    const silentFor = performance.now() - startedAt, computed = await child.computedMs();
+    const computed = await child.computedMs(), now = performance.now(), silentFor = now - startedAt;
+    if (computed !== last) movedAt = now;
+    last = computed;
+    if (child.link.isDoubtful && now - movedAt > LOST_MS && child.link.switchLine()) {
+      answered = Promise.race([answered, ask()]);
+      movedAt = now;
+    }
     // On a busy machine a thread may compute little for long; it is not dead for that.
     const isStarved = before !== null && computed !== null && computed > before && silentFor < STARVED_MS;
     if (silentFor > DEAD_MS && !isStarved) return "silent";
     const isComputing = before === null || computed === null
       ? silentFor > SILENT_MS
-      : computed - before > COMPUTED_MS;
+      : computed - before > patience;
     if (isComputing) return "computes";
   }
 }

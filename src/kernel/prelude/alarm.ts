@@ -1,0 +1,86 @@
+/**
+ * All timers of the kernel and its cells, behind one timer of the runtime. Of several that are due together the runtime runs
+ * the jobs of the first before it calls the second, within a call of its own, where code that is terminated ends the event loop.
+ *
+ * Invariant: the runtime never has two of our timers; jobs begin in the order in which they are due, each in the context in
+ * which it was set.
+ */
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import { clearTimeout, Math, performance, queueMicrotask, setImmediate, setTimeout } from "../natives.ts";
+
+/** A job that waits for its time. */
+interface Due {
+  readonly at: number;
+  readonly number: number;
+  readonly begin: () => void;
+}
+
+/** The runtime knows no longer time. */
+export const LONGEST_MS = 2 ** 31 - 1;
+/** The runtime's own timer is late by so much at most, unless it was lost with code that was terminated. */
+const LATE_MS = 100;
+/** A heap: none is due before the one at half its place. */
+const heap: Due[] = [];
+let lastNumber = 0;
+let alarm: ReturnType<typeof setTimeout> | null = null;
+let alarmAt = Infinity;
+
+/** Begins a job after so many milliseconds, one that can be terminated without harm. */
+export function jobAfter(milliseconds: number, job: () => void): void {
+  const inContext = AsyncLocalStorage.snapshot();
+  const due = {
+    at: performance.now() + milliseconds,
+    number: ++lastNumber,
+    begin: () => inContext(() => queueMicrotask(job)),
+  };
+  let place = heap.push(due) - 1;
+  for (let above = (place - 1) >> 1; place > 0 && isBefore(due, heap[above]); above = (place - 1) >> 1) {
+    heap[place] = heap[above];
+    place = above;
+  }
+  heap[place] = due;
+  setAlarm();
+}
+
+/** Sets the runtime's timer for what is due first. */
+function setAlarm(): void {
+  if (heap.length === 0) return;
+  const [{ at }] = heap, now = performance.now();
+  if (alarm !== null) {
+    if (alarmAt <= at && alarmAt > now - LATE_MS) return;
+    clearTimeout(alarm);
+  }
+  alarmAt = at;
+  alarm = setTimeout(ring, Math.min(LONGEST_MS, Math.max(1, Math.ceil(at - now))));
+}
+
+/** The runtime goes through all timers that are due, of lists that are empty by now too; it has done so when immediates come. */
+function ring(): void {
+  alarm = null;
+  setImmediate(beginDue);
+}
+
+function beginDue(): void {
+  // The first of the jobs: a loop may keep the others waiting.
+  queueMicrotask(setAlarm);
+  for (const now = performance.now(); heap.length > 0 && heap[0].at <= now;) takeFirst().begin();
+}
+
+function takeFirst(): Due {
+  const [first] = heap, last = heap.pop()!;
+  if (heap.length === 0) return first;
+  let place = 0;
+  for (let below = 1; below < heap.length; below = 2 * place + 1) {
+    if (below + 1 < heap.length && isBefore(heap[below + 1], heap[below])) below++;
+    if (!isBefore(heap[below], last)) break;
+    heap[place] = heap[below];
+    place = below;
+  }
+  heap[place] = last;
+  return first;
+}
+
+function isBefore(a: Due, b: Due): boolean {
+  return a.at < b.at || a.at === b.at && a.number < b.number;
+}

@@ -1,0 +1,93 @@
+// The timers of cells, which share one timer of the runtime: they come in their order, in their context, and can be cleared,
+// and nothing of it shows.
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import { jobAfter } from "../../src/kernel/prelude/alarm.ts";
+import { assertEquals, assertLessOrEqual } from "../../testing/assert.ts";
+import { startProxy } from "../../testing/kernel/start_proxy.ts";
+import { Random } from "../../testing/random.ts";
+
+Deno.test("jobs begin in the order in which they are due, each as a job of its own and in its context", async () => {
+  const random = new Random(20261130), context = new AsyncLocalStorage<number>(), begun: number[] = [];
+  const done = Promise.withResolvers<void>(), count = 500;
+  /** Between which times each is due. */
+  const due: (readonly [from: number, to: number])[] = [];
+  for (let at = 0; at < count; at++) {
+    const milliseconds = random.below(20), from = performance.now() + milliseconds;
+    context.run(at, () =>
+      jobAfter(milliseconds, () => {
+        begun.push(context.getStore() ?? -1);
+        if (begun.length === count) done.resolve();
+      }));
+    due.push([from, performance.now() + milliseconds]);
+  }
+  // All of them are due before the first can begin.
+  for (const end = performance.now() + 30; performance.now() < end;);
+  await done.promise;
+  assertEquals(new Set(begun).size, count);
+  for (let at = 1; at < count; at++) assertLessOrEqual(due[begun[at - 1]][0], due[begun[at]][1]);
+});
+
+Deno.test("a job that another one sets is not kept waiting by later ones", async () => {
+  const order: string[] = [], done = Promise.withResolvers<void>();
+  jobAfter(60, () => {
+    order.push("late");
+    done.resolve();
+  });
+  jobAfter(1, () => {
+    order.push("early");
+    jobAfter(1, () => order.push("next"));
+  });
+  await done.promise;
+  assertEquals(order, ["early", "next", "late"]);
+});
+
+Deno.test("no job runs within the runtime's own call of timers, where a stop would end the kernel", async () => {
+  const limit = Error.stackTraceLimit, stacks: string[] = [];
+  Error.stackTraceLimit = 50;
+  const done = Promise.withResolvers<void>();
+  /** Times of several lengths, some of which come together since each job takes its time. */
+  const again = (milliseconds: number) =>
+    jobAfter(milliseconds, () => {
+      stacks.push(new Error().stack ?? "");
+      for (const end = performance.now() + milliseconds / 2; performance.now() < end;);
+      if (stacks.length < 150) again(milliseconds);
+      else done.resolve();
+    });
+  for (const milliseconds of [1, 5, 7]) again(milliseconds);
+  await done.promise;
+  Error.stackTraceLimit = limit;
+  assertEquals(stacks.filter((stack) => stack.includes("processTimers")), []);
+});
+
+Deno.test("timers of cells are those of the runtime: order, arguments, this, clearing, intervals, refresh", async () => {
+  await using kernel = await startProxy();
+  const { outputs } = await kernel.client.execute(`
+    const said = [],
+      pause = (ms) => new Promise((done) => setTimeout(done, ms));
+    const say = (...words) => said.push(words.join(" "));
+    const compute = (ms) => { for (const end = performance.now() + ms; performance.now() < end;); };
+    setTimeout(say, 1500, "d", 4); setTimeout(say, 200, "a"); setTimeout(say, 200, "b"); compute(5); setTimeout(say, 200, "c");
+    await pause(1600);
+    const gone = setTimeout(say, 5, "never"); clearTimeout(gone);
+    const byNumber = setTimeout(say, 5, "never"); clearTimeout(Number(byNumber));
+    const unset = setInterval(say, 2, "never"); clearInterval(unset);
+    let turns = 0;
+    const each = setInterval(function () { if (++turns === 3) clearInterval(this) }, 2);
+    setTimeout(function () { say("this", this === own) }, 500); const own = setTimeout(function () { say(this === own) }, 1);
+    const fresh = setTimeout(say, 30, "refreshed"), other = setTimeout(say, 31, "other");
+    compute(5); fresh.refresh(); await pause(600);
+    let times = 0; await new Promise((done) => { const again = setTimeout(() => ++times < 3 ? again.refresh() : done(), 1) }); say(times);
+    const once = setTimeout(say, 5, "never"); clearTimeout(once); once.refresh(); await pause(20);
+    say(turns, fresh.hasRef(), typeof setTimeout(() => {}).unref().ref()[Symbol.toPrimitive]());
+    for (const wrong of [undefined, "5", -1, NaN, Infinity]) await new Promise((done) => setTimeout(done, wrong));
+    try { setTimeout("no function") } catch (error) { say(error.name) }
+    console.log(said.join("\\n"))`);
+  assertEquals(
+    outputs.map(({ content }) => content.text ?? content.traceback).join(""),
+    [
+      ..."a,b,c,d 4,true,other,refreshed,this false,3,3 true number,TypeError".split(","),
+      "",
+    ].join("\n"),
+  );
+});
