@@ -2,6 +2,8 @@
 // and nothing of it shows.
 
 import { AsyncLocalStorage } from "node:async_hooks";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { jobAfter } from "../../src/kernel/prelude/alarm.ts";
 import { assertEquals, assertLessOrEqual } from "../../testing/assert.ts";
 import { startProxy } from "../../testing/kernel/start_proxy.ts";
@@ -26,6 +28,34 @@ Deno.test("jobs begin in the order in which they are due, each as a job of its o
   await done.promise;
   assertEquals(new Set(begun).size, count);
   for (let at = 1; at < count; at++) assertLessOrEqual(due[begun[at - 1]][0], due[begun[at]][1]);
+});
+
+Deno.test("what a job queues is done before the next one begins, where a few are due together", async () => {
+  const said: string[] = [], done = Promise.withResolvers<void>();
+  for (let at = 0; at < 8; at++) {
+    jobAfter(1, async () => {
+      said.push(`${at}`);
+      await null;
+      await null;
+      said.push(`${at} later`);
+      if (at === 7) done.resolve();
+    });
+  }
+  for (const end = performance.now() + 10; performance.now() < end;);
+  await done.promise;
+  assertEquals(said, Array.from({ length: 8 }, (_, at) => [`${at}`, `${at} later`]).flat());
+});
+
+Deno.test("jobs that are dead are dropped long before they are due", async () => {
+  const held = new WeakRef({ bytes: new Uint8Array(8) }), kept: boolean[] = [];
+  const dead = (thing: object) => jobAfter(1e8, () => kept.push(thing === null), () => true);
+  dead(held.deref()!);
+  for (let at = 0; at < 3000; at++) jobAfter(1e8, () => {}, () => true);
+  await new Promise((resolve) => setTimeout(resolve));
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals([held.deref(), kept], [undefined, []]);
 });
 
 Deno.test("a job that another one sets is not kept waiting by later ones", async () => {

@@ -3,7 +3,7 @@
  * the jobs of the first before it calls the second, within a call of its own, where code that is terminated ends the event loop.
  *
  * Invariant: the runtime never has two of our timers; jobs begin in the order in which they are due, each in the context in
- * which it was set.
+ * which it was set, and when all that the one before has queued is done, unless a crowd is due.
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
@@ -14,26 +14,35 @@ interface Due {
   readonly at: number;
   readonly number: number;
   readonly begin: () => void;
+  /** Whether nothing would come of it. */
+  readonly isDead: () => boolean;
 }
 
 /** The runtime knows no longer time. */
 export const LONGEST_MS = 2 ** 31 - 1;
 /** The runtime's own timer is late by so much at most, unless it was lost with code that was terminated. */
 const LATE_MS = 100;
+/** Of so many that are due together each has a turn of the event loop, which takes a millisecond; of more, as many turns. */
+const CROWD = 8;
+/** Those that were cleared are looked for when the heap has doubled, beyond this length. */
+const LEAST_SWEEP = 1024;
 /** A heap: none is due before the one at half its place. */
-const heap: Due[] = [];
+let heap: Due[] = [];
+let sweepAt = LEAST_SWEEP;
 let lastNumber = 0;
 let alarm: ReturnType<typeof setTimeout> | null = null;
 let alarmAt = Infinity;
 
-/** Begins a job after so many milliseconds, one that can be terminated without harm. */
-export function jobAfter(milliseconds: number, job: () => void): void {
+/** Begins a job after some milliseconds, one that can be terminated without harm; it may be dropped once it is dead. */
+export function jobAfter(milliseconds: number, job: () => void, isDead: () => boolean = isNeverDead): void {
   const inContext = AsyncLocalStorage.snapshot();
   const due = {
     at: performance.now() + milliseconds,
     number: ++lastNumber,
     begin: () => inContext(() => queueMicrotask(job)),
+    isDead,
   };
+  if (heap.length >= sweepAt) sweep();
   let place = heap.push(due) - 1;
   for (let above = (place - 1) >> 1; place > 0 && isBefore(due, heap[above]); above = (place - 1) >> 1) {
     heap[place] = heap[above];
@@ -64,7 +73,19 @@ function ring(): void {
 function beginDue(): void {
   // The first of the jobs: a loop may keep the others waiting.
   queueMicrotask(setAlarm);
-  for (const now = performance.now(); heap.length > 0 && heap[0].at <= now;) takeFirst().begin();
+  const now = performance.now(), due = heap.reduce((count, { at }) => at <= now ? count + 1 : count, 0);
+  for (let left = Math.ceil(due / CROWD); left > 0; left--) takeFirst().begin();
+}
+
+/** Drops what is dead. */
+function sweep(): void {
+  // A sorted list is a heap.
+  heap = heap.filter(({ isDead }) => !isDead()).sort((a, b) => isBefore(a, b) ? -1 : 1);
+  sweepAt = Math.max(LEAST_SWEEP, 2 * heap.length);
+}
+
+function isNeverDead(): boolean {
+  return false;
 }
 
 function takeFirst(): Due {

@@ -161,8 +161,9 @@ function timerOf(native: Timer, isInterval: boolean): Timer {
     let settings = 0, isOver = false;
     const set = () => {
       const setting = ++settings, isAgain = isOver;
+      const isDead = () => handle._destroyed && !isAgain || setting !== settings;
       jobAfter(milliseconds, () => {
-        if (handle._destroyed && !isAgain || setting !== settings) return;
+        if (isDead()) return;
         if (call.isRunning) return end();
         if (isInterval) set();
         else {
@@ -171,7 +172,7 @@ function timerOf(native: Timer, isInterval: boolean): Timer {
         }
         // Work that it had prepared before the stop does not begin either.
         if (!call.by?.isRunning) runCall(call, callback as Callback, handle, args);
-      });
+      }, isDead);
     };
     const refresh = () => {
       // One that has come begins anew, and one that was cleared does not.
