@@ -43,8 +43,6 @@ export type { StaleAttentionOutput };
 
 /** Fewer head rows, in less nanoseconds, are certified, whatever exact answers take: both take microseconds. */
 const FEW_ROWS = 32, LITTLE_TIME = 100_000;
-/** Bounds of exact answers that take no more than this share of their time are computed row by row. */
-const LITTLE_SHARE = 1 / 4;
 
 /** Stale answers of one engine. */
 export class StaleAnswers {
@@ -209,23 +207,15 @@ export class StaleAnswers {
     if (gathered.length > 0) await this.#config.bringUp(gathered);
   }
 
-  /** Certified bounds; where exact answers take less time than those would, exact ones, with bounds on rounding. */
+  /** Certified bounds, after catching up where that takes less time than the certificates of pending keys. */
   async #cheapestBounds(slots: Uint32Array): Promise<Float64Array<ArrayBuffer>> {
-    const { queries, bringUp, planner, layout, backend: { costs: { times } } } = this.#config;
-    if (planner.policy !== "auto") return await queries.certify(slots);
-    const changed = this.#limited.stored - this.#storedAtLook;
-    this.#storedAtLook = this.#limited.stored;
-    const look = queries.boundTimes(slots, changed), isCurrent = look.exact === 0;
-    const isCheap = isCurrent
-      ? times.certified <= layout.valueDim * times.answered
-      : !this.#choice.catchesUp(look);
-    const isLittle = slots.length * layout.heads < FEW_ROWS && look.certified < LITTLE_TIME;
-    if (isCheap || isLittle) return await queries.certify(slots);
-    if (!isCurrent) await bringUp(slots);
-    if (isCurrent || queries.boundTimes(slots).certified > LITTLE_SHARE * look.exact) {
-      const bounds = await queries.drift(slots, Infinity);
-      // Scores with biases have no bound that all rows share.
-      if (!bounds.includes(Infinity)) return bounds;
+    const { queries, bringUp, planner, layout } = this.#config;
+    if (planner.policy === "auto") {
+      const changed = this.#limited.stored - this.#storedAtLook;
+      this.#storedAtLook = this.#limited.stored;
+      const look = queries.boundTimes(slots, changed);
+      const isLittle = slots.length * layout.heads < FEW_ROWS && look.certified < LITTLE_TIME;
+      if (look.exact > 0 && this.#choice.catchesUp(look) && !isLittle) await bringUp(slots);
     }
     return await queries.certify(slots);
   }
