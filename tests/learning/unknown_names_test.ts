@@ -66,7 +66,7 @@ const MISSPELT: readonly (readonly [operation: string, name: string, call: () =>
   ["RunningMean.interval", "confidance", () => new RunningMean().interval({ confidance: 0.5 } as never)],
   ["RunningMean.interval", "methods", () => new RunningMean().interval({ methods: "batchMeans" } as never)],
   ["progressiveValidation", "delays", () => progressiveValidation([], model, [], { delays: 1 } as never)],
-  ["attentionGradients.outputGradient", "stride", () => {
+  ["attentionGradients", "stride", () => {
     return attentionGradients(live, { data: [1], shape: [1, 1], stride: 1 } as never);
   }],
   ["attentionGradients", "row", () => attentionGradients(live, [[1]], { row: [0] } as never)],
@@ -83,7 +83,7 @@ Deno.test("a misspelt name is refused, told, and has changed nothing", async () 
     const error = await assertRejects(
       async () => void await call(),
       InputError,
-      `option "${name}" is unknown`,
+      `"${name}" is unknown`,
     );
     assertEquals(error.operation, operation);
     assert(error.expected.includes("one of "), error.message);
