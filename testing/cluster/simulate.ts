@@ -1,5 +1,4 @@
-// A simulated run of a cluster: a list of actions, made from a seed, with the model that judges every answer.
-// The model is one engine: attention from scratch over the keys that the log's records leave, in float64.
+// A simulated run of a cluster: a list of actions, made from a seed, whose answers `sim_judge.ts` judges.
 
 import { startHost } from "../../src/cluster/host.ts";
 import { connectWith } from "../../src/cluster/connect.ts";
@@ -13,8 +12,8 @@ import type {
 } from "../../src/cluster/mod.ts";
 import { ClusterError, LogError } from "../../src/cluster/mod.ts";
 import { IdError } from "../../mod.ts";
-import { type BatchForms, decodeBatch } from "../../src/cluster/batch.ts";
-import { keySubject, partitionOf, QUERY_SUBJECT, toConfig } from "../../src/cluster/cluster_config.ts";
+import type { BatchForms } from "../../src/cluster/batch.ts";
+import { partitionOf, toConfig } from "../../src/cluster/cluster_config.ts";
 import { formsOf } from "../../src/cluster/exact_sums.ts";
 import { joinTokens } from "../../src/cluster/token.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
@@ -27,16 +26,12 @@ import {
   ruledCase,
   type RuledRow,
   ruleOptions,
-  SaidMasks,
 } from "./ruled_model.ts";
+import { Fault, MOST_BOUND, SimJudge, TURN_ROUNDING } from "./sim_judge.ts";
 import type { Action, Run } from "./sim_run.ts";
 import { CALM, type SimNode, SimWorld, type Weather } from "./sim_world.ts";
 
 const DIM = PLAIN_RULE.headDim, VALUE_DIM = PLAIN_RULE.valueDim, QUERIES = 3;
-/** Bounds of answers that are not stale are below this. */
-const MOST_BOUND = 1e-5;
-/** The model turns rows by its own arithmetic, which float32 may round to a neighbour. */
-const TURN_ROUNDING = 1e-5;
 
 /** What happened in a run. */
 export interface Outcome {
@@ -66,9 +61,6 @@ interface Client {
   seen: ClusterToken;
 }
 
-/** A fault of the cluster that the model has found. */
-export class Fault extends Error {}
-
 /**
  * Runs a run; throws a {@link Fault} when an answer is wrong, an edit is lost, or nothing answers in calm
  * weather.
@@ -89,13 +81,8 @@ class Simulation {
   readonly #pending = new Map<Promise<void>, SimNode>();
   readonly #faults: unknown[] = [];
   #token: ClusterToken = { partitions: {}, query: 0 };
-  #counts = { edits: 0, acknowledged: 0, reads: 0, refused: 0, snapshots: 0 };
-  /** Records of each subject as they were appended, since the log may purge them. */
-  readonly #records = new Map<
-    string,
-    { readonly sequence: number; readonly body: Uint8Array<ArrayBuffer>; readonly at: number }[]
-  >();
-  readonly #following = new AbortController();
+  #counts = { edits: 0, acknowledged: 0, refused: 0, snapshots: 0 };
+  readonly #judge: SimJudge;
 
   constructor(run: Run) {
     this.#run = run;
@@ -103,11 +90,12 @@ class Simulation {
     this.#forms = formsOf(toConfig("simulate", this.#shape, "c").scoring);
     this.#world = new SimWorld(run.seed);
     this.#world.altered = run.altered;
+    this.#judge = new SimJudge(this.#world, run.partitions, this.#rule, this.#forms);
   }
 
   async run(): Promise<Outcome> {
     const { time } = this.#world;
-    this.#record();
+    this.#judge.follow();
     for (let at = 0; at < this.#run.hosts; at++) await this.#startHost();
     for (let at = 0; at < this.#run.clients; at++) await this.#connect();
     for (let at = 0; at < QUERIES; at++) {
@@ -121,7 +109,12 @@ class Simulation {
     }
     await this.#recover();
     this.#throwFault();
-    const outcome = { ...this.#counts, milliseconds: time.now, timers: time.fired };
+    const outcome = {
+      ...this.#counts,
+      reads: this.#judge.answers,
+      milliseconds: time.now,
+      timers: time.fired,
+    };
     await this.#end();
     return outcome;
   }
@@ -139,20 +132,6 @@ class Simulation {
   #throwFault(): void {
     const [fault] = this.#faults;
     if (fault !== undefined) throw fault;
-  }
-
-  /** Keeps all records, as the log orders them. */
-  async #record(): Promise<void> {
-    const session = await this.#world.kept.open("host"), { signal } = this.#following;
-    const follow = async (subject: string) => {
-      const kept = this.#records.get(subject) ?? [];
-      this.#records.set(subject, kept);
-      for await (const records of session.follow(subject, 0, { signal })) {
-        kept.push(...records.map((record) => ({ ...record, at: this.#world.time.now })));
-      }
-    };
-    follow(QUERY_SUBJECT);
-    for (let partition = 0; partition < this.#run.partitions; partition++) follow(keySubject(partition));
   }
 
   async #startHost(): Promise<void> {
@@ -201,7 +180,7 @@ class Simulation {
         return this.#begin(
           client.node,
           client.memory.peek([id], { ...limits, timeoutMs: wait }).then((answer) => {
-            this.#judge([id], answer, { partitions: {}, query: 0 }, limits.maxError ?? MOST_BOUND);
+            this.#judge.judge([id], answer, { partitions: {}, query: 0 }, limits.maxError ?? MOST_BOUND);
           }),
         );
       }
@@ -328,9 +307,9 @@ class Simulation {
     this.#begin(
       client.node,
       client.memory.read(ids, { after, timeoutMs }).then((answer) => {
-        this.#judge(ids, answer, after);
+        this.#judge.judge(ids, answer, after);
         // A later answer is never of less than an earlier one.
-        this.#checkPlaces(answer, seen);
+        this.#judge.checkPlaces(answer, seen);
         const places = answer.partitions.map(({ partition, sequence }) => [partition, sequence]);
         client.seen = joinTokens(client.seen, { partitions: Object.fromEntries(places), query: 0 });
       }),
@@ -344,7 +323,7 @@ class Simulation {
     this.#begin(
       client.node,
       client.memory.attend([row], { after, timeoutMs, ...placed }).then((answer) => {
-        this.#judgeRows([{ row, position, id }], answer, after);
+        this.#judge.judgeRows([{ row, position, id }], answer, after);
       }),
     );
   }
@@ -367,105 +346,6 @@ class Simulation {
 
   #note(token: ClusterToken): void {
     this.#token = joinTokens(this.#token, token);
-  }
-
-  /** Keys as of a place of each partition, by the records alone: each batch of a client counts once. */
-  #keysAt(places: ClusterOutput["partitions"]): Map<string, RuledRow> {
-    const keys = new Map<string, RuledRow>();
-    for (const { partition, sequence: end } of places) {
-      const masks = new SaidMasks();
-      const done = new Set<string>();
-      for (const { sequence, body } of this.#records.get(keySubject(partition)) ?? []) {
-        if (sequence > end) break;
-        const { client, number, edits } = decodeBatch(body, "keys", DIM + VALUE_DIM, this.#forms);
-        if (done.has(`${client} ${number}`)) continue;
-        done.add(`${client} ${number}`);
-        for (const { id, row, position, mask } of edits) {
-          const had = keys.get(id), biasOf = (query: string) => masks.bias(query, id);
-          if (mask) {
-            masks.say(id, mask);
-            continue;
-          }
-          if (row !== null && !had) masks.bear(id);
-          if (row !== null) keys.set(id, { row, position: position ?? 0, biasOf });
-          else if (position === undefined) keys.delete(id);
-          else if (had) keys.set(id, { row: had.row, position, biasOf });
-        }
-      }
-    }
-    return keys;
-  }
-
-  /** All rows that a standing query has had from a sequence on: an answer may be of any of them. */
-  #queryRows(id: string, from: number): RuledRow[] {
-    const rows: RuledRow[] = [], done = new Set<string>();
-    let newest: RuledRow | null = null;
-    for (const { sequence, body } of this.#records.get(QUERY_SUBJECT) ?? []) {
-      const { client, number, edits } = decodeBatch(body, "queries", DIM, this.#forms);
-      if (done.has(`${client} ${number}`)) continue;
-      done.add(`${client} ${number}`);
-      for (const edit of edits) {
-        if (edit.id !== id) continue;
-        const { row, position } = edit;
-        // A move of what is not there does nothing.
-        if (row === null && position !== undefined && newest === null) continue;
-        newest = row === null && position === undefined
-          ? null
-          : { row: row ?? (newest as RuledRow).row, position: position ?? 0 };
-        // What is replaced before the token's place must not be seen.
-        if (sequence <= from) rows.length = 0;
-        if (newest !== null) rows.push(newest);
-      }
-    }
-    return rows;
-  }
-
-  #judge(ids: readonly string[], answer: ClusterOutput, after: ClusterToken, most = MOST_BOUND): void {
-    this.#counts.reads++;
-    this.#checkPlaces(answer, after);
-    const keys = this.#keysAt(answer.partitions);
-    ids.forEach((id, at) => {
-      const found = answer.output.data.subarray(at * VALUE_DIM, (at + 1) * VALUE_DIM);
-      const isRight = this.#queryRows(id, after.query).some((row) =>
-        this.#isAnswer(keys, { ...row, id }, found, answer.bounds[at], most)
-      );
-      if (!isRight) {
-        throw new Fault(`the answer of ${id} is ${[...found]}, which is that of no query it may be of`);
-      }
-    });
-  }
-
-  #judgeRows(rows: readonly RuledRow[], answer: ClusterOutput, after: ClusterToken): void {
-    this.#counts.reads++;
-    this.#checkPlaces(answer, after);
-    const keys = this.#keysAt(answer.partitions);
-    rows.forEach((row, at) => {
-      const found = answer.output.data.subarray(at * VALUE_DIM, (at + 1) * VALUE_DIM);
-      if (!this.#isAnswer(keys, row, found, answer.bounds[at])) {
-        throw new Fault(`the answer is ${[...found]}`);
-      }
-    });
-  }
-
-  #checkPlaces({ partitions, missing }: ClusterOutput, after: ClusterToken): void {
-    if (partitions.length !== this.#run.partitions || missing.length > 0) {
-      throw new Fault(`the answer is over ${partitions.length} partitions of ${this.#run.partitions}`);
-    }
-    for (const { partition, sequence, ageMs } of partitions) {
-      const asked = after.partitions[partition] ?? 0;
-      if (sequence < asked) {
-        throw new Fault(`partition ${partition} is at ${sequence}, the token says ${asked}`);
-      }
-      const since = this.#world.time.now - ageMs;
-      const missed = this.#records.get(keySubject(partition))?.find((one) => {
-        return one.sequence > sequence && one.at < since;
-      });
-      if (missed) {
-        throw new Fault(
-          `partition ${partition} is at ${sequence} and says ${ageMs} ms, but ${missed.sequence} came before`,
-        );
-      }
-    }
   }
 
   /** In calm weather, with a host, everything is answered again, and every acknowledged edit is there. */
@@ -491,8 +371,8 @@ class Simulation {
     }
     const after = this.#token;
     const answer = await time.until(memory.read(ids, { after, timeoutMs: 60_000 }), 100_000);
-    this.#judge(ids, answer, after);
-    await this.#checkOthers(memory, ids, after, this.#keysAt(answer.partitions));
+    this.#judge.judge(ids, answer, after);
+    await this.#checkOthers(memory, ids, after, this.#judge.keysAt(answer.partitions));
     for (const client of [...this.#old, ...this.#clients]) await this.#checkKeys(memory, client, after);
     for (const { host } of this.#hosts) this.#counts.snapshots += host.status().snapshots;
     await this.#checkReplicas(memory, ids, after);
@@ -558,21 +438,8 @@ class Simulation {
     if (!isSame && places(one) === places(other)) throw new Fault("two replicas differ in a bit");
   }
 
-  /** Whether an answer is that of one engine over the keys. */
-  #isAnswer(
-    keys: ReadonlyMap<string, RuledRow>,
-    query: RuledRow,
-    found: Float32Array,
-    bound: number,
-    most = MOST_BOUND,
-  ): boolean {
-    const { output: [expected] } = referenceAttention(ruledCase(this.#rule, keys.values(), [query]));
-    const distance = Math.hypot(...expected.map((o, c) => o - found[c]));
-    return distance <= bound + (this.#rule.rotary ? TURN_ROUNDING : 1e-12) && bound <= most;
-  }
-
   async #end(): Promise<void> {
-    this.#following.abort();
+    this.#judge.end();
     const ends = [...this.#clients.map(({ memory }) => memory), ...this.#hosts.map(({ host }) => host)];
     await this.#world.time.until(Promise.all(ends.map((one) => one.dispose())), 60_000);
   }
