@@ -74,6 +74,22 @@ const CELLS: readonly (readonly [code: string, status: string, ...parts: string[
     "twice\n",
   ],
   [
+    `import { fork } from "node:child_process"; import { writeFileSync } from "node:fs"; var forked = Deno.makeTempFileSync({ suffix: ".mjs" });
+     writeFileSync(forked, 'process.send({ count: process.argv.length }); console.log("forked"); console.error("aside")');
+     var heard = null, far = fork(forked, ["a", "b"]).on("message", ({ count }) => heard = count);
+     await new Promise((done) => far.on("close", done)); heard`,
+    "ok",
+    "forked\n",
+    "aside\n",
+    "4",
+  ],
+  [
+    `var quiet = fork(forked, { silent: true }), own = ""; quiet.stdout.on("data", (bytes) => own += bytes);
+     await new Promise((done) => quiet.on("close", done)); Deno.removeSync(forked); own`,
+    "ok",
+    '"forked\\n"',
+  ],
+  [
     `const cat = new Deno.Command("cat", { stdin: "piped", stdout: "piped" }).spawn(), way = cat.stdin.getWriter();
      await way.write(new TextEncoder().encode("through")); await way.close(); new TextDecoder().decode((await cat.output()).stdout)`,
     "ok",

@@ -222,9 +222,9 @@ function replaceNode({ write, originNow, programs }: Way): void {
   };
   const text = (data: unknown) =>
     data instanceof Uint8Array ? new TextDecoder().decode(data) : `${data ?? ""}`;
-  define("spawn", (...args) => {
-    const { given, shown } = nodeShown(args);
-    const child = natives.spawn(...given) as NodeChild;
+  const started = (name: "spawn" | "fork", args: unknown[], stdio?: readonly string[]) => {
+    const { given, shown } = nodeShown(args, stdio);
+    const child = natives[name](...given) as NodeChild;
     if (shown.length > 0) {
       programs.add(child, originNow());
       child.on("close", () => programs.delete(child));
@@ -243,7 +243,10 @@ function replaceNode({ write, originNow, programs }: Way): void {
       child[name] = null;
     }
     return child;
-  });
+  };
+  define("spawn", (...args) => started("spawn", args));
+  // A module that is forked has the streams of its parent, unless it is to be silent.
+  define("fork", (...args) => started("fork", args, ["inherit", "inherit", "inherit", "ipc"]));
   define("spawnSync", (...args) => {
     const { given, shown } = nodeShown(args);
     const result = natives.spawnSync(...given) as Record<string, unknown> & { output?: unknown[] };
@@ -266,20 +269,25 @@ function replaceNode({ write, originNow, programs }: Way): void {
   }
 }
 
-/** The arguments with pipes in place of the kernel's own streams, and which those were. */
+/**
+ * The arguments with pipes in place of the kernel's own streams, and which those were. `unless` is what `stdio` is where it is
+ * not given.
+ */
 function nodeShown(
   args: readonly unknown[],
+  unless?: readonly string[],
 ): { given: unknown[]; shown: StreamName[]; options: NodeOptions } {
   const at = args.findIndex((arg, at) => at > 0 && typeof arg === "object" && arg !== null && !isList(arg));
-  const options = (at === -1 ? {} : args[at]) as NodeOptions, { stdio } = options;
-  const each = isList(stdio) ? stdio : [stdio, stdio, stdio];
+  const options = (at === -1 ? {} : args[at]) as NodeOptions;
+  const stdio = options.stdio ?? (options.silent ? undefined : unless);
+  const each = isList(stdio) ? stdio : [stdio, stdio, stdio, ...(unless ? ["ipc"] : [])];
   const shown = STREAMS.filter((name, at) =>
     each[at + 1] === "inherit" || each[at + 1] === at + 1 || each[at + 1] === process[name]
   );
   if (shown.length === 0) return { given: [...args], shown, options };
   const piped = [...each].map((item, at) => shown.includes(STREAMS[at - 1]) ? "pipe" : item ?? "pipe");
   const given = [...args];
-  given[at] = { ...options, stdio: piped };
+  given[at === -1 ? given.length : at] = { ...options, stdio: piped };
   return { given, shown, options };
 }
 
