@@ -112,11 +112,13 @@ Deno.test("timers of cells are those of the runtime: order, arguments, this, cle
     say(turns, fresh.hasRef(), typeof setTimeout(() => {}).unref().ref()[Symbol.toPrimitive]());
     for (const wrong of [undefined, "5", -1, NaN, Infinity]) await new Promise((done) => setTimeout(done, wrong));
     try { setTimeout("no function") } catch (error) { say(error.name) }
+    const late = AbortSignal.timeout(2); await new Promise((done) => late.onabort = done); say(late.reason.name + ": " + late.reason.message);
     console.log(said.join("\\n"))`);
   assertEquals(
     outputs.map(({ content }) => content.text ?? content.traceback).join(""),
     [
-      ..."a,b,c,d 4,true,other,refreshed,this false,3,3 true number,TypeError".split(","),
+      ..."a,b,c,d 4,true,other,refreshed,this false,3,3 true number,TypeError,TimeoutError: The operation was aborted due to timeout"
+        .split(","),
       "",
     ].join("\n"),
   );

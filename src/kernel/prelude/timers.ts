@@ -56,7 +56,10 @@ export function replaceTasks(): void {
     // What is wrong with it the runtime says.
     if (!(milliseconds >= 0 && milliseconds <= LONGEST_MS)) return timeout(milliseconds);
     const controller = new AbortController();
-    jobAfter(milliseconds, () => controller.abort(new DOMException("Signal timed out.", "TimeoutError")));
+    jobAfter(
+      milliseconds,
+      () => controller.abort(new DOMException("The operation was aborted due to timeout", "TimeoutError")),
+    );
     return controller.signal;
   });
 }
