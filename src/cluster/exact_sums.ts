@@ -33,6 +33,8 @@ const BIN = 8;
 export const MOST_KEYS = 2 ** 22;
 // Adding and subtracting one of these rounds to the multiples of its last bit, 2^−30 and 2^−61.
 const HIGH = 1.5 * 2 ** 22, LOW = 1.5 * 2 ** -9;
+/** The shift of products where all values are 0; that of a bin is odd. */
+export const NO_PRODUCTS = 0;
 /** The bound on the rounding of a term that enters a sum, in units of 2^base. */
 export const GRID_ROUNDING = 2 ** -62;
 
@@ -333,5 +335,5 @@ function massBase(bin: number): number {
 
 /** The shift of products: a weight is below 2^(power + 1), a value below 2^(exponent + 1). */
 function valueBase(bin: number): number {
-  return bin === NONE ? 0 : (bin + 1) * BIN + 1;
+  return bin === NONE ? NO_PRODUCTS : (bin + 1) * BIN + 1;
 }

@@ -31,7 +31,7 @@ import { exponentOf, powerOfTwo, shiftedExp, shiftedLog } from "../numerics/powe
 import { hasBias, isBiasCapped, sinkOf } from "../numerics/score_rule.ts";
 import type { ClusterKey } from "./cluster_answers.ts";
 import type { HeavyAnswer } from "./messages.ts";
-import { GRID_ROUNDING, type Scoring } from "./exact_sums.ts";
+import { GRID_ROUNDING, NO_PRODUCTS, type Scoring } from "./exact_sums.ts";
 
 const EPSILON = 2 ** -52;
 /** Scores and sinks that are further from the log-sum-exp than this have no weight, or all of it. */
@@ -76,13 +76,15 @@ export function mergePartitions(scoring: Scoring, count: number, parts: readonly
       for (const { states } of parts) {
         if (states[at + 1] <= 0) continue;
         massShift = Math.max(massShift, states[at]);
-        valueShift = Math.max(valueShift, states[at + 2]);
+        if (states[at + 2] !== NO_PRODUCTS) valueShift = Math.max(valueShift, states[at + 2]);
       }
       let mass = 0;
       sums.fill(0);
       for (const { states } of parts) {
         if (states[at + 1] <= 0) continue;
         mass += states[at + 1] * powerOfTwo(states[at] - massShift);
+        // Values that are all 0 have exact sums, whose grid is nobody's.
+        if (states[at + 2] === NO_PRODUCTS) continue;
         const power = powerOfTwo(states[at + 2] - valueShift);
         for (let c = 0; c < valueDim; c++) sums[c] += states[at + 3 + c] * power;
       }

@@ -97,7 +97,7 @@ export function readScoreRule(
   if (typeof after !== "number" || Number.isNaN(after)) {
     throw new FormatError(operation, `rule.after is ${describe(after)}`, "a number");
   }
-  const entry = others === undefined ? {} : { [RULE_NAME]: JSON.stringify(others) };
+  const entry: Record<string, string> = others === undefined ? {} : { [RULE_NAME]: JSON.stringify(others) };
   const extras = readRule(operation, new MetadataReader(operation, entry), layout, { before, softcap });
   return { scale, softcap, before, after, ...extras };
 }

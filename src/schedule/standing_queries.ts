@@ -307,7 +307,7 @@ export class StandingQueries {
   gathered(slots: Uint32Array): Uint32Array {
     const { cohorts } = this.#standing(slots);
     if (cohorts.length <= FEW_COHORTS) return NO_SLOTS;
-    const sorted = cohorts.toSorted((one, other) => other.epoch - one.epoch);
+    const sorted = [...cohorts].sort((one, other) => other.epoch - one.epoch);
     let count = sorted[0].queries.length, end = 1;
     while (end < sorted.length && sorted[end].queries.length <= count) count += sorted[end++].queries.length;
     return end === 1 ? NO_SLOTS : joined(sorted.slice(0, end).map(({ queries }) => queries)).sort();
