@@ -400,8 +400,7 @@ Deno.test({
         await page.locator('input[name="edits a step"]').fill("5");
         await page.locator("#stream").click();
         let wasStale = false;
-        // Answers are exact at each 256th edit, and a slow page may be looked at there several times.
-        for (let count = 32; count <= 640 || !wasStale && count <= 6400; count *= count < 128 ? 2 : 1.25) {
+        for (const count of [32, 64, 96, 128, 320, 640]) {
           await edits(page, count);
           // All at once, since the next step comes soon.
           const [bound, distance] = await page.evaluate<[number, number]>(
@@ -415,7 +414,11 @@ Deno.test({
         // A step is 32 edits, and computing again is charged once for it.
         assertGreater(await numberIn(page, "total-scratch"), 20 * await numberIn(page, "total-exact"));
         assertGreater(await numberIn(page, "total-exact"), 0);
-        assert((await page.locator("#tile-cost").textContent())?.includes("× the arithmetic"));
+        // Which of the two is faster at this size depends on what else the machine does.
+        const told = await page.locator("#tile-cost").textContent();
+        assert(
+          told?.includes("is what 32 edits and an exact answer take here; computing the answer again takes"),
+        );
         assertQuiet(watched);
       },
       "#power=12&threshold=256",
