@@ -55,7 +55,7 @@ const WAYS: readonly Way[] = [
   },
 ];
 const EDITS = 8;
-/** The benchmark measures ways in turns of so many looks, so that other work of the machine meets all of them. */
+/** Each way takes turns of this many looks, so that other work of the machine slows all of them alike. */
 const TURN = 32;
 
 /** A way that is being measured. */

@@ -27,7 +27,7 @@ export function numbersTable({ look, query }: Scene): HTMLElement {
   ]);
 }
 
-/** What the edits so far have cost. */
+/** The rows that show the costs of all edits so far. */
 function costRows(
   { lastEdits, last, edits, total, ms }: Scene["look"]["costs"],
 ): ReturnType<typeof rowOfThree>[] {

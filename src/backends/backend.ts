@@ -136,13 +136,15 @@ export interface LookTimes {
   readonly updated: number;
   /** A number of an exact answer. */
   readonly answered: number;
-  /** The certificate of a head row, besides its pairs, and more for the first of a state without pending keys. */
+  /** The certificate of a head row, besides its pairs. */
   readonly certified: number;
+  /** The first certificate of a state without pending keys takes this in addition. */
   readonly taken: number;
   /** A pair of a head row and a changed key in a certificate, besides its numbers. */
   readonly pair: number;
-  /** A number of its key and of its value, where nothing is known of the pair, and where the key changes again. */
+  /** A number of the key or value of a pair that is certified for the first time. */
   readonly pairFirst: number;
+  /** A number of a pair whose key has changed again. */
   readonly pairAgain: number;
   /** A copy in an answer by copies: its bound and its accounts. */
   readonly copy: number;

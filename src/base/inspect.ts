@@ -7,5 +7,5 @@
 /** A method of this name gives the text that `console.log` and `Deno.inspect` show. */
 export const INSPECT: unique symbol = Symbol.for("Deno.customInspect");
 
-/** As {@link INSPECT}, in Node. */
+/** A method of this name gives the text that Node's `console.log` and `util.inspect` show. */
 export const NODE_INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");

@@ -176,13 +176,13 @@ function fromVectors(
   const data = allocate(operation, name, rows * columns, () => new Float32Array(rows * columns));
   for (let i = 0; i < rows; i++) {
     const row = list.entries[i];
-    if (typeof row !== "object" || row === null) {
-      if (columns > 1) checkSize(operation, name, list, [rows, columns]);
-      data[i] = toNumber(operation, name, row, i);
-    } else {data.set(
-        toRow(operation, `${name}.data[${i}]`, row as VectorInput, columns, "columns"),
-        i * columns,
-      );}
+    if (typeof row === "object" && row !== null) {
+      const numbers = toRow(operation, `${name}.data[${i}]`, row as VectorInput, columns, "columns");
+      data.set(numbers, i * columns);
+      continue;
+    }
+    if (columns > 1) checkSize(operation, name, list, [rows, columns]);
+    data[i] = toNumber(operation, name, row, i);
   }
   return data;
 }

@@ -98,7 +98,7 @@ function checkRequest({ partitions, scoring }: ClusterConfig, { question }: Host
     const expected = rule ? count : 0, found = placed?.positions.length ?? 0;
     if (found !== expected) throw new Error(`${found} positions came, expected ${expected}`);
     for (const position of rule && placed ? placed.positions : []) checkPosition(rule as ScoreRule, position);
-    // Whoever asks without knowing of masks must not see past them.
+    // A client that does not know of masks must not see past them.
     if (scoring.isMasked && !placed) throw new Error("passing queries came without a mask");
   }
   if (question.kind === "drift" && question.since.length !== question.ids.length * partitions) {

@@ -44,7 +44,7 @@ export interface RowEdit {
   readonly row: Float32Array<ArrayBuffer> | null;
   /** There where rows have positions, but for a deletion. */
   readonly position?: number;
-  /** What is said of the pairs of the key, or of all keys where `id` is ""; the row stays as it is. */
+  /** The mask of the key's pairs, or of all keys where `id` is ""; the row stays as it is. */
   readonly mask?: MaskEdit;
 }
 

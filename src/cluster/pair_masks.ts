@@ -17,16 +17,16 @@ export interface MaskEdit {
   readonly bias: number;
 }
 
-/** What was said, and when. */
+/** A bias, and the number of the edit that gave it. */
 interface Said {
   readonly stamp: number;
   readonly bias: number;
 }
 
-/** What was said of a key; it is never changed, but replaced. */
+/** The biases of a key; an edit replaces the object and never changes it. */
 export interface KeyMask {
   readonly all: Said | null;
-  /** What was said of pairs after everything that was said of the key or the query as a whole. */
+  /** Biases of pairs, by query, that are newer than those of the key or the query as a whole. */
   readonly pairs: ReadonlyMap<string, Said>;
 }
 
@@ -43,7 +43,7 @@ export class PairMasks {
   readonly #keys = new Map<string, KeyMask>();
   readonly #queries = new Map<string, Said & { readonly sequence: number }>();
 
-  /** What was said of a key; null for nothing. */
+  /** The biases of a key; null where no edit gave any. */
   of(key: string): KeyMask | null {
     return this.#keys.get(key) ?? null;
   }
@@ -90,7 +90,7 @@ export class PairMasks {
   sayOfQueries({ queries, bias }: MaskEdit, sequence: number): void {
     const stamp = ++this.#stamp;
     for (const query of queries) this.#queries.set(query, { stamp, bias, sequence });
-    // What was said of their pairs before has no effect any more.
+    // Older biases of their pairs have no effect any more.
     for (const [key, { all, pairs }] of this.#keys) {
       if (!queries.some((query) => pairs.has(query))) continue;
       const left = new Map([...pairs].filter(([query]) => !queries.includes(query)));

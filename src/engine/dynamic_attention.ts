@@ -75,11 +75,11 @@ export type AnyOf<Id extends RowId> = [Id] extends [never] ? RowId
  * **Positions** matter to `causal`, `window`, `alibi`, `distanceBias`, `blockMask` and `rotary`; without one of
  * them all are 0.
  *
- * **Errors.** Bad input throws an {@link InputError} ({@link SlotError}, {@link IdError}) before anything changes. Arguments
- * are read once, before the engine is touched: edits that their getters make happen before the call, and
- * errors that they throw become the `cause` of an {@link InputError}. If a backend fails, the next answer
- * rejects with a {@link BackendError}; the edits stay pending and are applied later. After `dispose` every
- * method throws {@link DisposedError}.
+ * **Errors.** Bad input throws an {@link InputError} ({@link SlotError}, {@link IdError}) before anything
+ * changes. Arguments are read once, before the engine is touched: edits that their getters make happen before
+ * the call, and errors that they throw become the `cause` of an {@link InputError}. If a backend fails, the
+ * next answer rejects with a {@link BackendError}; the edits stay pending and are applied later. After
+ * `dispose` every method throws {@link DisposedError}.
  *
  * @example
  * ```ts
@@ -197,7 +197,8 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   /**
    * Adds a key of Hkv·d numbers with its value of Hkv·dv and returns the slot it took, or its id. O(d + dv).
    *
-   * @param options `position` of the key; by default one more than the largest so far. `id` of the key, which an engine with `keyIds` of the caller's needs.
+   * @param options `position` of the key; by default one more than the largest so far. `id` of the key, which
+   * an engine with `keyIds` of the caller's needs.
    * @throws {InputError} Also when the mask is a matrix that does not cover the slot, or the id names a live
    * key.
    */
@@ -513,9 +514,9 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * from the exact one. Changes of keys and values since that update are not included. A query is first
    * brought up to date if its state is older than the last flush at a threshold, if its bound is above
    * `error`, if the query was inserted or changed, if it has missed so many changes that its state was
-   * dropped, or if, of 32 rows or more, bounds would take longer than exact answers (unless `onThreshold` is a
-   * fixed plan). With `storage`, `error` is the distance from exact attention of the rows that are kept, and bounds
-   * are larger by `storageBounds`.
+   * dropped, or if, of 32 rows or more, bounds would take longer than exact answers (unless `onThreshold` is
+   * a fixed plan). With `storage`, `error` is the distance from exact attention of the rows that are kept,
+   * and bounds are larger by `storageBounds`.
    *
    * @param slots Query slots, in the order wanted; all live ones in slot order unless given.
    * @param options `bounds: false` computes no bounds: all are Infinity, unless `lazyThreshold` has an
@@ -734,11 +735,10 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   /**
    * Exact attention of passing queries, r × H·d, over the current keys. The engine keeps nothing of them.
    *
-   * @param options `positions` of the queries; by default they
-   * follow the largest position of the standing queries. `mask` of these queries, in the forms of the option
-   * of `create`: a row per query and a column per key slot, or a function of the number of the query, the key
-   * and the head, called before this returns. An engine with a mask requires it, since its own speaks of
-   * standing queries only.
+   * @param options `positions` of the queries; by default they follow the largest position of the standing
+   * queries. `mask` of these queries, in the forms of the option of `create`: a row per query and a column
+   * per key slot, or a function of the number of the query, the key and the head, called before this returns.
+   * An engine with a mask requires it, since its own speaks of standing queries only.
    * @throws {InputError} When shapes do not fit, or the mask is missing.
    *
    * @example

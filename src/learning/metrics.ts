@@ -124,7 +124,7 @@ export class MeanMetric implements Metric {
     return this.#average.count;
   }
 
-  /** What `JSON.stringify` writes; `value` is null before the first example. */
+  /** The object that `JSON.stringify` writes; its `value` is null before the first example. */
   toJSON(): { readonly name: string; readonly value: number | null; readonly count: number } {
     const value = this.get();
     return { name: this.name, value: Number.isFinite(value) ? value : null, count: this.count };

@@ -406,7 +406,7 @@ export class StandingQueries {
 }
 
 const NO_SLOTS = new Uint32Array(0);
-/** So many epochs among the query slots of a question are left as they are. */
+/** This many epochs among the query slots of a question are left as they are. */
 const FEW_COHORTS = 12;
 /** Nanoseconds that an epoch more takes in certificates, for each query slot, and at most those of a look. */
 const COHORT_SLOT = 40;

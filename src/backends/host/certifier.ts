@@ -46,7 +46,7 @@ export interface CertifiedRows {
   hostBound(slot: number, head: number, keys: KeysAt): number;
 }
 
-/** What certificates of some query slots are to exchange, all heads. */
+/** The work that certificates of some query slots still have to do, over all heads. */
 export interface OwedPairs {
   /** Head rows, and, where no key is pending, those of whose states nothing is known. */
   readonly rows: number;
@@ -194,7 +194,7 @@ export class Certifier {
     return this.#host.rounding(totals, head, keys, rounding);
   }
 
-  /** What `certify` would do for these query slots. A kernel computes all rows of a block, and bounds of a tile, for one. */
+  /** Counts the work of `certify` for these query slots. For one row a kernel computes its whole block, and bounds of its tile. */
   owed(queries: Uint32Array, since: Since): OwedPairs {
     const { layout: { heads }, batch } = this.#parts, pending = since.slots.length, { now } = this.#journal;
     let rows = 0, first = 0, again = 0, untaken = 0;

@@ -18,7 +18,7 @@ import type { RowTotals } from "./row_totals.ts";
 import type { StateStore } from "./state_store.ts";
 import type { ValueSpread } from "./value_spread.ts";
 
-/** Any answer takes as long as one of so many numbers, besides its own. */
+/** The fixed part of an answer takes as long as this many of its numbers. */
 const LEAST_ANSWER = 2 ** 12;
 
 /** Certificates of the rows of one backend. */

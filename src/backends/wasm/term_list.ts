@@ -44,7 +44,7 @@ export class TermList {
   #positions = new Float64Array(0) as Float64Array;
   /** The slot of each term, unless these are all live keys. */
   #slots = new Uint32Array(0);
-  /** Of all live keys, the address of the key in slot 0, and bytes from one to the next; 0 for other terms. */
+  /** The address of the key in slot 0, and the bytes from one key to the next; 0 where terms are not all live keys. */
   #firstKey = 0;
   #keyBytes = 0;
   count = 0;

@@ -14,7 +14,7 @@ interface Due {
   readonly at: number;
   readonly number: number;
   readonly begin: () => void;
-  /** Whether nothing would come of it. */
+  /** Whether the job would do nothing, since its timer was cleared. */
   readonly isDead: () => boolean;
 }
 
@@ -22,13 +22,15 @@ interface Due {
 export const LONGEST_MS = 2 ** 31 - 1;
 /** The runtime's own timer is late by so much at most, unless it was lost with code that was terminated. */
 const LATE_MS = 100;
-/** Of so many that are due together each has a turn of the event loop, which takes a millisecond; of more, as many turns. */
+/** This many jobs that are due together have a turn of the event loop each, which takes a millisecond; then batches double. */
 const CROWD = 8;
 /** Those that were cleared are looked for when the heap has doubled, beyond this length. */
 const LEAST_SWEEP = 1024;
 /** A heap: none is due before the one at half its place. */
 let heap: Due[] = [];
 let sweepAt = LEAST_SWEEP;
+/** Turns in a row that have left due jobs behind. */
+let turns = 0;
 let lastNumber = 0;
 let alarm: ReturnType<typeof setTimeout> | null = null;
 let alarmAt = Infinity;
@@ -73,8 +75,10 @@ function ring(): void {
 function beginDue(): void {
   // The first of the jobs: a loop may keep the others waiting.
   queueMicrotask(setAlarm);
-  const now = performance.now(), due = heap.reduce((count, { at }) => at <= now ? count + 1 : count, 0);
-  for (let left = Math.ceil(due / CROWD); left > 0; left--) takeFirst().begin();
+  const now = performance.now(), isDue = () => heap.length > 0 && heap[0].at <= now;
+  const batch = turns < CROWD ? 1 : 2 ** Math.min(30, turns - CROWD + 1);
+  for (let left = batch; left > 0 && isDue(); left--) takeFirst().begin();
+  turns = isDue() ? turns + 1 : 0;
 }
 
 /** Drops what is dead. */

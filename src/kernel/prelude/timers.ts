@@ -53,7 +53,7 @@ export function replaceTasks(): void {
   });
   const { timeout } = AbortSignal;
   replace(AbortSignal, "timeout", timeout, (milliseconds: number) => {
-    // What is wrong with it the runtime says.
+    // The runtime's own function throws at a wrong delay.
     if (!(milliseconds >= 0 && milliseconds <= LONGEST_MS)) return timeout(milliseconds);
     const controller = new AbortController();
     jobAfter(
@@ -152,11 +152,11 @@ function replacePromised(): void {
   syncBuiltinESMExports();
 }
 
-/** What one gives back is the runtime's, set for the longest time, so that all that is done with it has an effect. */
+/** Makes a timer. Its handle is one of the runtime's, set for the longest time, so that every method of handles works on it. */
 function timerOf(native: Timer, isInterval: boolean): Timer {
   return (callback, delay, ...args) => {
     if (typeof callback !== "function") return native(callback, delay, ...args);
-    // Any other time is the shortest.
+    // As in the runtime, any other delay is the shortest.
     const given = Number(delay), milliseconds = given >= 1 && given <= LONGEST_MS ? given : 1;
     const call: Call = { by: running, isRunning: false };
     const handle = native(() => {}, LONGEST_MS) as Handle;
@@ -178,7 +178,7 @@ function timerOf(native: Timer, isInterval: boolean): Timer {
       }, isDead);
     };
     const refresh = () => {
-      // One that has come begins anew, and one that was cleared does not.
+      // A timer that has fired begins anew; one that was cleared does not.
       if (!handle._destroyed || isOver) set();
       return handle;
     };

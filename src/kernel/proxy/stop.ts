@@ -19,7 +19,7 @@ const ATTEMPTS = 12;
 const COMPUTED_MS = 400, SILENT_MS = 1500;
 /** A collection of garbage answers nothing either, for a millisecond for each megabyte, say; small ones are short. */
 const SMALL_MB = 300;
-/** Where code was terminated, and the thread rests for so long without an answer, a line is lost. */
+/** A line is lost when code was terminated and the thread then rests for this long without an answer. */
 const LOST_MS = 500;
 /** Nothing at all for so long is the end. */
 const DEAD_MS = 8000, STARVED_MS = 120_000;
