@@ -87,6 +87,8 @@ Deno.test("site pages: the search knows headings and public names", () => {
   );
   const pathsOf = (title: string) => entries.filter((entry) => entry.title === title).map(({ path }) => path);
   assert(pathsOf("Which one?").includes("guide/exact-or-stale.html#which-one"));
+  assertEquals(pathsOf("Changelog: Added").length, 2, "a heading of several sections names its page");
+  assertEquals(pathsOf("Added"), []);
   assert(pathsOf("OnlineLearner").some((path) => path.startsWith("api/learning/")));
   for (const { path } of entries) assert(files.has(path.split("#")[0]), path);
 });

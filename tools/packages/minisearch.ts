@@ -1,3 +1,3 @@
 // A search index that a page without a server can use.
 
-export { default as MiniSearch } from "npm:minisearch@7.2.0";
+export { default as MiniSearch, type SearchResult } from "npm:minisearch@7.2.0";

@@ -7,7 +7,7 @@ import { escapeHtml } from "../../../src/display/escape.ts";
 import { pageColorRules } from "../../../src/jupyter/figures/palette.ts";
 import { bundle } from "../../bundle.ts";
 import { type Chapter, type PageSource, readContents, sitePath } from "./contents.ts";
-import { pageHtml, sectionsOf } from "./markdown.ts";
+import { pageHtml, type Section, sectionsOf } from "./markdown.ts";
 import { notebookPage } from "./notebook.ts";
 import { buildReference } from "./reference.ts";
 
@@ -32,18 +32,17 @@ export async function buildPages(): Promise<Files> {
   const chapters = await readContents();
   const pages = chapters.flatMap((chapter) => chapter.pages);
   const paths = new Set(pages.map(({ source }) => source));
-  const files: Files = new Map(), entries: SearchEntry[] = [], encoder = new TextEncoder();
+  const files: Files = new Map(), encoder = new TextEncoder();
+  const sections: { readonly page: PageSource; readonly section: Section }[] = [];
   for (const page of pages) {
     const attached = new Set<string>();
     const linkOf = (target: string) => linkFrom(page, target, paths, attached);
     const html = await bodyOf(page, linkOf, files);
     files.set(page.path, encoder.encode(await frame(page, html, chapters)));
     for (const source of attached) files.set(sitePath(source), await Deno.readFile(new URL(source, ROOT)));
-    for (const { anchor, heading, text } of sectionsOf(html)) {
-      const path = `${page.path}#${anchor}`;
-      entries.push({ id: entries.length, title: heading, page: page.title, text, path });
-    }
+    for (const section of sectionsOf(html)) sections.push({ page, section });
   }
+  const entries = entriesOf(sections);
   const reference = await buildReference();
   for (const [path, bytes] of reference.files) files.set(REFERENCE + path, bytes);
   for (const { name, kind, text, path } of reference.symbols) {
@@ -58,6 +57,18 @@ export async function buildPages(): Promise<Files> {
   const sheet = await Deno.readTextFile(new URL("pages.css", import.meta.url));
   files.set("pages.css", encoder.encode(`${pageColorRules()}\n${sheet}`));
   return files;
+}
+
+/** What the search finds of the pages. A heading that several pages have follows the title of its page. */
+function entriesOf(
+  sections: readonly { readonly page: PageSource; readonly section: Section }[],
+): SearchEntry[] {
+  const uses = Map.groupBy(sections, ({ section }) => section.heading);
+  return sections.map(({ page, section: { anchor, heading, text } }, id) => {
+    const isShared = uses.get(heading)!.length > 1 && heading !== page.title;
+    const title = isShared ? `${page.title}: ${heading}` : heading;
+    return { id, title, page: page.title, text, path: `${page.path}#${anchor}` };
+  });
 }
 
 async function bodyOf(page: PageSource, linkOf: (target: string) => string, files: Files): Promise<string> {

@@ -2,7 +2,7 @@
 // The search of the site, in the browser: titles, headings, words and public names. The index is fetched when the field is
 // first used, by a script element, which also works on a page from a file.
 
-import { MiniSearch } from "../../packages/minisearch.ts";
+import { MiniSearch, type SearchResult } from "../../packages/minisearch.ts";
 
 /** What is found. */
 interface Entry {
@@ -18,6 +18,8 @@ const field = document.querySelector<HTMLInputElement>("#search")!;
 const list = document.querySelector<HTMLUListElement>("#found")!;
 const status = document.querySelector("#found-count")!;
 const MOST = 12;
+/** Characters of a page's text that are shown with a result. */
+const EXCERPT = 90;
 let index: Promise<MiniSearch<Entry>> | null = null;
 
 function loadIndex(): Promise<MiniSearch<Entry>> {
@@ -39,12 +41,22 @@ function loadIndex(): Promise<MiniSearch<Entry>> {
   return index;
 }
 
-function item({ title, page, path, text }: Entry): HTMLLIElement {
+/** The words around the first one that was found, from the start of a word on. */
+function excerpt(text: string, terms: readonly string[]): string {
+  const lower = text.toLowerCase();
+  const places = terms.map((term) => lower.indexOf(term)).filter((place) => place >= 0);
+  const first = places.length === 0 ? 0 : Math.min(...places);
+  if (first < EXCERPT / 2) return text.slice(0, EXCERPT);
+  return `… ${text.slice(text.indexOf(" ", first - EXCERPT / 3) + 1).slice(0, EXCERPT)}`;
+}
+
+function item({ title, page, path, text, terms }: SearchResult & Entry): HTMLLIElement {
   const link = document.createElement("a");
   link.href = new URL(path, base).href;
   const name = document.createElement("b"), where = document.createElement("span");
   name.textContent = title;
-  where.textContent = page === title ? text.slice(0, 90) : `${page} · ${text.slice(0, 80)}`;
+  const words = excerpt(text, terms);
+  where.textContent = title.startsWith(page) ? words : `${page} · ${words}`;
   link.append(name, where);
   const line = document.createElement("li");
   line.append(link);
@@ -60,7 +72,7 @@ async function show(): Promise<void> {
   }
   const search = await loadIndex();
   if (query !== field.value.trim()) return;
-  const found = search.search(query).slice(0, MOST) as unknown as Entry[];
+  const found = search.search(query).slice(0, MOST) as (SearchResult & Entry)[];
   list.replaceChildren(...found.map(item));
   status.textContent = found.length === 0 ? "Nothing found" : `${found.length} found`;
 }
