@@ -193,6 +193,18 @@ export class MemoryModel {
     };
   }
 
+  /** The options of an engine with these rows under this rule; rows have the slots 0, 1, 2, …. */
+  engineOptions(): AttentionOptions {
+    const { heads, kvHeads, scale, softcap, causal, maskOf } = this.rule;
+    const mask = (i: number, j: number, head: number) => this.mask(i, j, head);
+    return {
+      ...this.matrices(),
+      ...{ heads, kvHeads, scale, softcap, causal },
+      ...this.options(),
+      ...(maskOf ? { mask } : {}),
+    };
+  }
+
   /** The question that the oracle is asked for these queries. */
   caseOf(queries: readonly Pick<ModelQuery, "query" | "position" | "label">[]): ReferenceCase {
     const keys = this.keySlots.map((slot) => this.keys.get(slot) as ModelKey);

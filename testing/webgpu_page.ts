@@ -89,17 +89,8 @@ async function start(rule: ModelRule, keys: number) {
   for (let j = 0; j < keys; j++) {
     model.insertKey(j, random.row(rule.kvHeads * rule.headDim), random.row(rule.kvHeads * rule.valueDim));
   }
-  const { heads, kvHeads, scale, softcap, causal, window, maskOf } = rule;
-  const mask = (i: number, j: number, head: number) => model.mask(i, j, head);
   const live = await DynamicAttention.create({
-    ...model.matrices(),
-    heads,
-    kvHeads,
-    scale,
-    softcap,
-    causal,
-    window,
-    ...(maskOf ? { mask } : {}),
+    ...model.engineOptions(),
     backend: "webgpu",
     onThreshold: "patch",
   });

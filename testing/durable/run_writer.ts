@@ -25,23 +25,18 @@ export function writerArguments(
   settings: WriterSettings | { readonly journalBytes: number },
   writer: string = WRITER,
 ): string[] {
-  const flags = [
-    "run",
-    "--quiet",
-    "--no-check",
-    "--no-lock",
-    "--config",
-    CONFIGURATION,
-    "--allow-read",
-    "--allow-write",
-  ];
-  return [...flags, writer, folder, JSON.stringify(settings)];
+  return programRun(writer, folder, JSON.stringify(settings));
+}
+
+/** The arguments of `deno` that run a program which reads and writes files, and may do no more. */
+export function programRun(program: string, ...words: readonly string[]): string[] {
+  const flags = ["run", "--quiet", "--no-check", "--no-lock", "--config", CONFIGURATION];
+  return [...flags, "--allow-read", "--allow-write", program, ...words];
 }
 
 /** The arguments of `deno` that run the program of durable folders. */
 export function programArguments(...words: string[]): string[] {
-  const flags = ["run", "--quiet", "--no-check", "--no-lock", "--config", CONFIGURATION];
-  return [...flags, "--allow-read", "--allow-write", PROGRAM, ...words];
+  return programRun(PROGRAM, ...words);
 }
 
 /**

@@ -1,6 +1,5 @@
 // Backups, and the program: what it prints, its exit codes, and that it changes nothing but where it should.
 
-import { fileURLToPath } from "node:url";
 import { adagrad } from "../../src/learning/mod.ts";
 import { DurabilityError, openDurable } from "../../src/durable/mod.ts";
 import { DynamicAttention, type Edit, InputError } from "../../mod.ts";
@@ -13,24 +12,12 @@ import {
   assertStringIncludes,
 } from "../../testing/assert.ts";
 import { EditStream, SMALL } from "../../testing/durable/edit_stream.ts";
+import { programArguments } from "../../testing/durable/run_writer.ts";
 import { assertSameMemory } from "../../testing/durable/same_rows.ts";
 
-const PROGRAM = fileURLToPath(new URL("../../src/durable/mod.ts", import.meta.url));
-const CONFIGURATION = fileURLToPath(new URL("../../deno.json", import.meta.url));
-
 async function runProgram(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const flags = [
-    "run",
-    "--quiet",
-    "--no-check",
-    "--no-lock",
-    "--config",
-    CONFIGURATION,
-    "--allow-read",
-    "--allow-write",
-  ];
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...flags, PROGRAM, ...args],
+    args: programArguments(...args),
     env: { NO_COLOR: "1" },
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();

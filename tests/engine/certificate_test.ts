@@ -26,14 +26,7 @@ async function watch(backend: typeof QUICK_BACKENDS[number], rule: ModelRule, st
     model.insertKey(j, random.row(kvHeads * headDim), random.row(kvHeads * valueDim));
   }
   await using engine = await DynamicAttention.create({
-    ...model.matrices(),
-    heads,
-    kvHeads,
-    scale: rule.scale,
-    softcap: rule.softcap,
-    causal: rule.causal,
-    ...model.options(),
-    ...(rule.maskOf ? { mask: (i: number, j: number, h: number) => model.mask(i, j, h) } : {}),
+    ...model.engineOptions(),
     lazyThreshold: 12,
     onThreshold: stream.reads ? "auto" : "patch",
     backend,

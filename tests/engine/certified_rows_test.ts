@@ -33,11 +33,8 @@ for (const backend of QUICK_BACKENDS) {
           );
         }
         await using engine = await DynamicAttention.create({
-          ...model.matrices(),
-          ...{ heads: rule.heads, kvHeads: rule.kvHeads, scale: rule.scale, softcap: rule.softcap },
-          ...{ causal: rule.causal, lazyThreshold: Infinity, onThreshold: "patch", backend },
-          ...model.options(),
-          ...(rule.maskOf ? { mask: (i: number, j: number, h: number) => model.mask(i, j, h) } : {}),
+          ...model.engineOptions(),
+          ...{ lazyThreshold: Infinity, onThreshold: "patch", backend },
         });
         const some = () => {
           const share = random.pick([0.02, 0.3, 1]);

@@ -81,14 +81,10 @@ function modelOf(random: Random, rule: ModelRule, queries = 5, keys = 9): Memory
 }
 
 function optionsOf(model: MemoryModel): AttentionOptions {
-  const { heads, kvHeads, scale, softcap, causal, maskOf } = model.rule;
   return {
-    ...model.matrices(),
-    ...model.options(),
-    ...{ heads, kvHeads, scale, softcap, causal },
+    ...model.engineOptions(),
     queryPositions: [...model.queries.values()].map(({ position }) => position),
     keyPositions: [...model.keys.values()].map(({ position }) => position),
-    ...(maskOf ? { mask: (i: number, j: number, head: number) => model.mask(i, j, head) } : {}),
   };
 }
 

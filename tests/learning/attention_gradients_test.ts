@@ -74,13 +74,7 @@ function sceneOf(chosen: Setting) {
     { length: queryCount },
     () => Float64Array.from({ length: heads * valueDim }, () => random.normal()),
   );
-  const { scale, softcap, causal, maskOf } = chosen;
-  const options: DynamicAttentionOptions = {
-    ...model.matrices(),
-    ...{ heads, kvHeads, scale, softcap, causal },
-    ...model.options(),
-    ...(maskOf ? { mask: (i: number, j: number, head: number) => model.mask(i, j, head) } : {}),
-  };
+  const options: DynamicAttentionOptions = model.engineOptions();
   const truth = model.caseOf(model.querySlots.map((slot) => model.queries.get(slot)!));
   return { model, g, options, truth, random };
 }

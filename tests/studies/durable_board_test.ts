@@ -2,6 +2,7 @@
 // have shown.
 
 import { fileURLToPath } from "node:url";
+import { programRun } from "../../testing/durable/run_writer.ts";
 import { readHead } from "../../src/durable/head_file.ts";
 import { runDurableBoard } from "../../studies/durable_board.ts";
 import {
@@ -13,24 +14,14 @@ import {
 } from "../../testing/assert.ts";
 
 const START = fileURLToPath(new URL("../../studies/start.ts", import.meta.url));
-const CONFIGURATION = fileURLToPath(new URL("../../deno.json", import.meta.url));
 /** All days that there are, which take far longer than a killed process has, and days that are learnt after a kill. */
 const ALL_DAYS = 4805, MORE_DAYS = 300;
 
 /** Starts the command. */
 function startBoard(folder: string, days: number): Deno.ChildProcess {
-  const flags = [
-    "run",
-    "--quiet",
-    "--no-check",
-    "--no-lock",
-    "--config",
-    CONFIGURATION,
-    "--allow-read",
-    "--allow-write",
-  ];
+  const words = ["--folder", folder, "--days", String(days), "--backend", "array", "--json"];
   return new Deno.Command(Deno.execPath(), {
-    args: [...flags, START, "--folder", folder, "--days", String(days), "--backend", "array", "--json"],
+    args: programRun(START, ...words),
     stdout: "piped",
     stderr: "null",
   }).spawn();
