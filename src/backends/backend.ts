@@ -15,10 +15,10 @@ import type { ScoreRule } from "../numerics/score_rule.ts";
 import type { Extents } from "../numerics/storage_bound.ts";
 import type { SavedArrays } from "../base/saved_array.ts";
 import type { Since } from "./since.ts";
-import type { Wanted } from "./wanted.ts";
+import type { Ahead, Wanted } from "./wanted.ts";
 import type { Work } from "./work.ts";
 
-export type { Since, Wanted, Work };
+export type { Ahead, Since, Wanted, Work };
 
 /**
  * Rows by slot number. A row of a key source is the key followed by its value, Hkv·(d + dv) numbers; a row of
@@ -244,9 +244,10 @@ export interface Backend {
   /**
    * Brings states up to date with the stored rows: those of `build` from scratch, those of `patch` by the
    * changes since their epochs. If it rejects, the queries that it names may have no state. null when it is
-   * done; it may throw instead of rejecting.
+   * done; it may throw instead of rejecting. `ahead` is an answer of the one cohort that is patched, which may
+   * be given on the way.
    */
-  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null;
+  update(build: Uint32Array, patch: readonly Cohort[], ahead?: Ahead | null): Promise<void> | null;
   /**
    * Attention of standing queries by their states as they are. With `parts`, these are of several epochs: the
    * cohorts that they are of, in any order, and the changes of `cohort` are not looked at.

@@ -7,7 +7,7 @@
  * one reject with its error.
  */
 
-import type { AttentionOutput, Backend, PassingQueries, Wanted } from "../backends/backend.ts";
+import type { Ahead, AttentionOutput, Backend, PassingQueries, Wanted } from "../backends/backend.ts";
 import { WHOLE } from "../backends/wanted.ts";
 import { CapacityError } from "../base/errors.ts";
 import type { ScoreRule } from "../numerics/score_rule.ts";
@@ -163,8 +163,10 @@ export class EditPipeline {
   /** Asks any question about the query slots `slots` and all keys, as of the call. */
   ask<T>(operation: string, slots: Uint32Array, ask: (turn: Turn) => Promise<T>): Promise<T> {
     const read = async (wanted = WHOLE) => {
-      const running = this.#bringUp(slots);
+      const ahead: Ahead = { wanted, given: null };
+      const running = this.#bringUp(slots, ahead);
       if (running) await running;
+      if (ahead.given) return ahead.given;
       const start = performance.now(), attention = await this.queries.read(slots, wanted);
       this.counts.readMs += performance.now() - start;
       return attention;
@@ -429,8 +431,8 @@ export class EditPipeline {
   }
 
   /** Brings query slots up to date; null when it is done. */
-  #bringUp(slots: Uint32Array): Promise<void> | null {
-    const running = this.#orFailAll(() => this.queries.bringUp(slots));
+  #bringUp(slots: Uint32Array, ahead: Ahead | null = null): Promise<void> | null {
+    const running = this.#orFailAll(() => this.queries.bringUp(slots, ahead));
     if (running) return running.then(() => this.#broughtUp());
     this.#broughtUp();
     return null;

@@ -7,7 +7,7 @@
  * cheaper.
  */
 
-import type { AttentionOutput, Backend, Changes, Cohort, Wanted } from "../backends/backend.ts";
+import type { Ahead, AttentionOutput, Backend, Changes, Cohort, Wanted } from "../backends/backend.ts";
 import { type HeadLayout, keyColumns, valueColumns } from "../numerics/head_layout.ts";
 import { NOTHING } from "../backends/since.ts";
 import type { SlotTable } from "../write/slot_table.ts";
@@ -162,9 +162,10 @@ export class StandingQueries {
 
   /**
    * Brings states up to date, each in the cheaper way. After a failure they are computed anew when next asked
-   * for. null when it is done; it may throw instead of rejecting.
+   * for. null when it is done; it may throw instead of rejecting. `ahead` is an answer of these query slots,
+   * which may be given on the way.
    */
-  bringUp(slots: Uint32Array): Promise<void> | null {
+  bringUp(slots: Uint32Array, ahead: Ahead | null = null): Promise<void> | null {
     if (slots.length === 0) return null;
     const { missing, cohorts } = this.#history.standing(this.#withCompanions(slots));
     const sizes = this.#sizes();
@@ -175,7 +176,7 @@ export class StandingQueries {
       else if (this.#planner.plan(sizes, changes) === "patch") patch.push(inSlotOrder(cohort));
       else build.push(cohort.queries);
     }
-    return this.#update(joined(build), patch);
+    return this.#update(joined(build), patch, patch[0]?.queries === slots ? ahead : null);
   }
 
   /** Computes every state from scratch. */
@@ -361,14 +362,18 @@ export class StandingQueries {
     });
   }
 
-  #update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null {
+  #update(
+    build: Uint32Array,
+    patch: readonly Cohort[],
+    ahead: Ahead | null = null,
+  ): Promise<void> | null {
     if (build.length + patch.length === 0) return null;
     const start = performance.now();
     const queries = build.length === 0 && patch.length === 1
       ? patch[0].queries
       : joined([build, ...patch.map((cohort) => cohort.queries)]);
     try {
-      const updating = this.#backend.update(build, patch);
+      const updating = this.#backend.update(build, patch, ahead);
       if (updating) return this.#updateRest(updating, queries, build, start);
     } catch (cause) {
       this.#history.lose(queries);

@@ -53,6 +53,8 @@ export class RowBlocks {
   readonly #arena: Arena;
   readonly #rule: RowRule;
   readonly #address = new Map<number, number>();
+  /** The rows that `activateOnly` was given last. */
+  #active: Uint32Array = NO_ROWS;
   /** Address of the table of pieces, which has room for one piece per block. */
   #pieces = 0;
 
@@ -120,8 +122,9 @@ export class RowBlocks {
     this.activate(row, false);
   }
 
-  /** Makes a row active or inactive in the next calls. */
+  /** Makes a row active or inactive in the next calls, and those of the last list inactive. */
   activate(row: number, isActive: boolean): void {
+    this.activateOnly(NO_ROWS);
     this.#arena.integers(this.#at(field.ROW_MASK), this.blocks * 8)[row] = isActive ? -1 : 0;
   }
 
@@ -145,6 +148,19 @@ export class RowBlocks {
       for (let row = 8 * words[at]; row < 8 * words[at + 1]; row++) this.#takeEvents(row, found);
     }
     return found ?? NO_EVENTS;
+  }
+
+  /** Begins to count the heavy keys that calls with this job meet. */
+  beginEvents(): void {
+    this.#arena.allWords[(this.job + field.EVENT_COUNT) / 4] = 0;
+  }
+
+  /** Those that were met since, among ascending rows. */
+  eventsAmong(rows: Uint32Array): readonly HeavyEvent[] {
+    if (this.#arena.allWords[(this.job + field.EVENT_COUNT) / 4] === 0) return NO_EVENTS;
+    const found: HeavyEvent[] = [];
+    for (const row of rows) this.#takeEvents(row, found);
+    return found;
   }
 
   #takeEvents(row: number, found: HeavyEvent[]): void {
@@ -188,12 +204,17 @@ export class RowBlocks {
     return [bound(field.MASS_ERROR), bound(field.SUM_ERROR)];
   }
 
-  /** Makes some rows active or inactive in the next calls. */
-  activateAll(rows: Uint32Array, isActive: boolean): void {
-    const { allIntegers: numbers } = this.#arena,
-      mask = this.#at(field.ROW_MASK) / 4,
-      flag = isActive ? -1 : 0;
-    for (let at = 0; at < rows.length; at++) numbers[mask + rows[at]] = flag;
+  /**
+   * Makes the rows of a list, which nobody changes, active in the next calls, in place of those of the last
+   * list: most often it is the same one.
+   */
+  activateOnly(rows: Uint32Array): void {
+    const before = this.#active, { allIntegers: numbers } = this.#arena;
+    if (rows === before) return;
+    const mask = this.#at(field.ROW_MASK) / 4;
+    for (let at = 0; at < before.length; at++) numbers[mask + before[at]] = 0;
+    for (let at = 0; at < rows.length; at++) numbers[mask + rows[at]] = -1;
+    this.#active = rows;
   }
 
   /** The rows among `rows` that the last patch left untrusted. */

@@ -172,6 +172,15 @@ export class WasmStore extends StateStore {
     return null;
   }
 
+  override readsAlong({ queries, since }: Cohort): boolean {
+    return this.#config.layout.heads === 1 && !this.#states.hasHeavyKeys(0) &&
+      this.#updater.staysHere(queries.length, since.slots.length);
+  }
+
+  override updateAndRead(cohort: Cohort, attention: AttentionOutput): boolean | Promise<boolean> {
+    return this.#updater.patchAndRead(this.#states, cohort, this.#rows, this.#reader, attention);
+  }
+
   /** One head of a cohort, or of what is built after them. */
   #updatePart(part: number, build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null {
     const { heads } = this.#config.layout, head = part % heads, cohort = patch[Math.floor(part / heads)];
