@@ -124,13 +124,13 @@ export class RowReader {
 
   #readLogs(states: RowStates, head: number, queries: Uint32Array, logSumExp: Float64Array): void {
     const { heads, valueDim } = this.#layout;
-    const { columns, highAddress, lowAddress, shiftAddress } = states.heads[head];
-    const { numbers } = this.#arena;
+    const { columns, sumAddress, shiftAddress } = states.heads[head];
+    const { allDoubles } = this.#arena;
     const shifts = this.#arena.integers(shiftAddress, states.capacity), sink = sinkOf(this.#rule, head);
     for (let at = 0; at < queries.length; at++) {
       const row = queries[at];
       const place = ((row >> 3) * columns + valueDim) * BLOCK_ROWS + row % BLOCK_ROWS;
-      const mass = numbers[highAddress / 4 + place] + numbers[lowAddress / 4 + place];
+      const mass = allDoubles[sumAddress / 8 + place];
       const shift = shifts[row] === EMPTY_SHIFT ? -Infinity : shifts[row];
       logSumExp[at * heads + head] = sink === -Infinity
         ? (shift === -Infinity ? shift : shiftedLog(mass, shift))

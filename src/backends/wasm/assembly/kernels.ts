@@ -7,12 +7,12 @@ import {
   BLOCK_BYTES,
   BLOCK_ROWS,
   CHUNK_TERMS,
+  COLUMN_BYTES,
   COLUMNS,
   EXACT_TERMS,
-  HIGH,
-  LOW,
   PAIR_COUNT,
   SCRATCH,
+  SUMS,
   TERM_COUNT,
   TERM_VALUES,
   SHARED_VALUE_PAIR_COUNT,
@@ -32,7 +32,7 @@ import { boundRows } from "./row_bounds.ts";
 import { joinSharedValues, widenWeights } from "./shared_values.ts";
 import { takeRows } from "./taken_rows.ts";
 import { unpackKeys, unpackValues } from "./unpack.ts";
-import { clearEvents, GATHERED_AT, VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
+import { clearEvents, VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
 
 export { addChanges, boundRows, difference, listMoved, read, takeRows, unpackKeys, unpackValues };
 
@@ -269,23 +269,22 @@ function addExactChunk(
   oneByOne: bool,
 ): void {
   const columns = load<usize>(job + COLUMNS), scratch = load<usize>(job + SCRATCH);
-  const start = <usize> block * columns * BLOCK_BYTES;
-  let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
+  let sums = load<usize>(job + SUMS) + <usize> block * columns * COLUMN_BYTES;
   const left = widenWeights(job, values, count, from, sharedValuePairs);
   if (oneByOne) {
     for (let asked = rows; asked != 0; asked &= asked - 1) {
       const row = <usize> ctz(asked) << 2, weights = scratch + WIDE_WEIGHTS_AT + 2 * row;
-      addRowExactly(weights, scratch + VALUES_AT, columns, left, high + row, low + row, scratch + GATHERED_AT);
+      addRowExactly(weights, scratch + VALUES_AT, columns, left, sums + 2 * row);
     }
     return;
   }
   const used = load<usize>(job + VALUE_DIM) + 2;
   if (left == 1) {
-    addOneExactly(scratch + WIDE_WEIGHTS_AT, load<usize>(scratch + VALUES_AT), used, high, low);
+    addOneExactly(scratch + WIDE_WEIGHTS_AT, load<usize>(scratch + VALUES_AT), used, sums);
     return;
   }
-  for (let c: usize = 0; c < used; c++, high += BLOCK_BYTES, low += BLOCK_BYTES) {
-    addExactly(scratch + WIDE_WEIGHTS_AT, scratch + VALUES_AT, c << 2, left, high, low);
+  for (let c: usize = 0; c < used; c++, sums += COLUMN_BYTES) {
+    addExactly(scratch + WIDE_WEIGHTS_AT, scratch + VALUES_AT, c << 2, left, sums);
   }
 }
 
@@ -300,8 +299,7 @@ function addPlainChunk(
   oneByOne: bool,
 ): void {
   const columns = load<usize>(job + COLUMNS), scratch = load<usize>(job + SCRATCH);
-  const start = <usize> block * columns * BLOCK_BYTES;
-  let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
+  let sums = load<usize>(job + SUMS) + <usize> block * columns * COLUMN_BYTES;
   let left = count;
   if (sharedValuePairs > 0) {
     left = joinSharedValues(job, values, count, from, sharedValuePairs);
@@ -311,14 +309,12 @@ function addPlainChunk(
   if (oneByOne) {
     for (let asked = rows; asked != 0; asked &= asked - 1) {
       const row = <usize> ctz(asked) << 2;
-      addRow(weights + row, values, columns, left, high + row, low + row, scratch + GATHERED_AT);
+      addRow(weights + row, values, columns, left, sums + 2 * row);
     }
     return;
   }
   const used = load<usize>(job + VALUE_DIM) + 2;
   let c: usize = 0;
-  for (; c + 2 < used; c += 4, high += 4 * BLOCK_BYTES, low += 4 * BLOCK_BYTES) {
-    addFour(weights, values, c << 2, left, high, low);
-  }
-  if (c < used) addTwo(weights, values, c << 2, left, high, low);
+  for (; c + 2 < used; c += 4, sums += 4 * COLUMN_BYTES) addFour(weights, values, c << 2, left, sums);
+  if (c < used) addTwo(weights, values, c << 2, left, sums);
 }

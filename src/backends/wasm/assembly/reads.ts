@@ -4,18 +4,18 @@
 import {
   BLOCK_BYTES,
   BLOCK_ROWS,
+  COLUMN_BYTES,
   COLUMNS,
-  HIGH,
-  LOW,
   SCRATCH,
   SHIFT,
   SINK,
   SINK_POWER,
+  SUMS,
   VALUE_DIM,
 } from "../job_fields.ts";
-import { loadTotals } from "./lanes.ts";
+import { loadNarrow, narrow } from "./lanes.ts";
 import { addOneExactly } from "./products.ts";
-import { VALUES_AT, massAt, WIDE_WEIGHTS_AT } from "./weights.ts";
+import { massAt, VALUES_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
 
 /**
  * o = u / l of every row of the blocks, dv numbers each, to `target` for the first row and `stride` bytes
@@ -32,16 +32,17 @@ export function read(job: usize, first: i32, end: i32, target: usize, stride: us
 
 /** The same of one block. */
 export function readBlock(job: usize, block: i32, target: usize, stride: usize, steep: i32): bool {
-  readFour(job, block, 0, target, stride);
-  readFour(job, block, 16, target + 4 * stride, stride);
+  const sums = load<usize>(job + SUMS) + <usize> block * load<usize>(job + COLUMNS) * COLUMN_BYTES;
+  readFour(job, block, 0, sums, target, stride);
+  readFour(job, block, 16, sums + 32, target + 4 * stride, stride);
   return isSteepBlock(job, block, steep);
 }
 
 /** Whether a row of a block has mass and a shift of `steep` or more either way. */
 export function isSteepBlock(job: usize, block: i32, steep: i32): bool {
   const mass = massAt(job, block), shifts = load<usize>(job + SHIFT) + <usize> block * BLOCK_BYTES;
-  const left = areSteep(v128.load(shifts), v128.load(mass), steep);
-  return v128.any_true(v128.or(left, areSteep(v128.load(shifts, 16), v128.load(mass, 16), steep)));
+  const left = areSteep(v128.load(shifts), loadNarrow(mass), steep);
+  return v128.any_true(v128.or(left, areSteep(v128.load(shifts, 16), loadNarrow(mass + 32), steep)));
 }
 
 @inline
@@ -50,25 +51,20 @@ function areSteep(shifts: v128, masses: v128, steep: i32): v128 {
   return v128.and(isFar, f32x4.gt(masses, f32x4.splat(0)));
 }
 
-/**
- * Reads four rows, four columns at a time. The division is in float64, where the roundings of sum and
- * quotient do not matter.
- */
-function readFour(job: usize, block: i32, lane: usize, target: usize, stride: usize): void {
-  const valueDim = load<usize>(job + VALUE_DIM);
-  const start = <usize> block * load<usize>(job + COLUMNS) * BLOCK_BYTES + lane;
-  let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
+/** Reads four rows, four columns at a time; it divides in float64. */
+@inline
+function readFour(job: usize, block: i32, lane: usize, sums: usize, target: usize, stride: usize): void {
   const shareLeft = sharesOf(job, block, lane), shareRight = sharesOf(job, block, lane + 8);
-  let c: usize = 0;
-  for (; c + 4 <= valueDim; c += 4, high += 4 * BLOCK_BYTES, low += 4 * BLOCK_BYTES) {
-    const a = outputs(high, low, shareLeft, shareRight);
-    const b = outputs(high + BLOCK_BYTES, low + BLOCK_BYTES, shareLeft, shareRight);
-    const d = outputs(high + 2 * BLOCK_BYTES, low + 2 * BLOCK_BYTES, shareLeft, shareRight);
-    const e = outputs(high + 3 * BLOCK_BYTES, low + 3 * BLOCK_BYTES, shareLeft, shareRight);
-    storeRows(target + (c << 2), stride, a, b, d, e);
+  const end = target + (load<usize>(job + VALUE_DIM) << 2), lastFour = end - 16;
+  for (; target <= lastFour; target += 16, sums += 4 * COLUMN_BYTES) {
+    const a = outputs(sums, shareLeft, shareRight);
+    const b = outputs(sums + COLUMN_BYTES, shareLeft, shareRight);
+    const d = outputs(sums + 2 * COLUMN_BYTES, shareLeft, shareRight);
+    const e = outputs(sums + 3 * COLUMN_BYTES, shareLeft, shareRight);
+    storeRows(target, stride, a, b, d, e);
   }
-  for (; c < valueDim; c++, high += BLOCK_BYTES, low += BLOCK_BYTES) {
-    storeColumn(target + (c << 2), stride, outputs(high, low, shareLeft, shareRight));
+  for (; target < end; target += 4, sums += COLUMN_BYTES) {
+    storeColumn(target, stride, outputs(sums, shareLeft, shareRight));
   }
 }
 
@@ -79,12 +75,10 @@ function readFour(job: usize, block: i32, lane: usize, target: usize, stride: us
 export function addOneAndRead(job: usize, block: i32, target: usize, stride: usize): void {
   const valueDim = load<usize>(job + VALUE_DIM), scratch = load<usize>(job + SCRATCH);
   const weights = scratch + WIDE_WEIGHTS_AT, value = load<usize>(scratch + VALUES_AT);
-  const start = <usize> block * load<usize>(job + COLUMNS) * BLOCK_BYTES;
-  const high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
-  const mass = valueDim * BLOCK_BYTES;
-  addOneExactly(weights, value + (valueDim << 2), 2, high + mass, low + mass);
-  addAndReadFour(job, block, 0, weights, value, high, low, target, stride);
-  addAndReadFour(job, block, 16, weights + 32, value, high + 16, low + 16, target + 4 * stride, stride);
+  const sums = load<usize>(job + SUMS) + <usize> block * load<usize>(job + COLUMNS) * COLUMN_BYTES;
+  addOneExactly(weights, value + (valueDim << 2), 2, sums + valueDim * COLUMN_BYTES);
+  addAndReadFour(job, block, 0, weights, value, sums, target, stride);
+  addAndReadFour(job, block, 16, weights + 32, value, sums + 32, target + 4 * stride, stride);
 }
 
 @inline
@@ -94,57 +88,38 @@ function addAndReadFour(
   lane: usize,
   weights: usize,
   value: usize,
-  high: usize,
-  low: usize,
+  sums: usize,
   target: usize,
   stride: usize,
 ): void {
-  const weightLeft = v128.load(weights), weightRight = v128.load(weights, 16);
+  const left = v128.load(weights), right = v128.load(weights, 16);
   const shareLeft = sharesOf(job, block, lane), shareRight = sharesOf(job, block, lane + 8);
-  const end = value + (load<usize>(job + VALUE_DIM) << 2), lastFour = end - 16;
-  for (; value <= lastFour; value += 16, target += 16, high += 4 * BLOCK_BYTES, low += 4 * BLOCK_BYTES) {
+  const end = target + (load<usize>(job + VALUE_DIM) << 2), lastFour = end - 16;
+  for (; target <= lastFour; value += 16, target += 16, sums += 4 * COLUMN_BYTES) {
     let factor = f64x2.splat(<f64> load<f32>(value));
-    const a = addedOutputs(high, low, weightLeft, weightRight, factor, shareLeft, shareRight);
+    const a = addedOutputs(sums, left, right, factor, shareLeft, shareRight);
     factor = f64x2.splat(<f64> load<f32>(value, 4));
-    const b = addedOutputs(high + BLOCK_BYTES, low + BLOCK_BYTES, weightLeft, weightRight, factor, shareLeft, shareRight);
+    const b = addedOutputs(sums + COLUMN_BYTES, left, right, factor, shareLeft, shareRight);
     factor = f64x2.splat(<f64> load<f32>(value, 8));
-    const d = addedOutputs(high + 2 * BLOCK_BYTES, low + 2 * BLOCK_BYTES, weightLeft, weightRight, factor, shareLeft, shareRight);
+    const d = addedOutputs(sums + 2 * COLUMN_BYTES, left, right, factor, shareLeft, shareRight);
     factor = f64x2.splat(<f64> load<f32>(value, 12));
-    const e = addedOutputs(high + 3 * BLOCK_BYTES, low + 3 * BLOCK_BYTES, weightLeft, weightRight, factor, shareLeft, shareRight);
+    const e = addedOutputs(sums + 3 * COLUMN_BYTES, left, right, factor, shareLeft, shareRight);
     storeRows(target, stride, a, b, d, e);
   }
-  for (; value < end; value += 4, target += 4, high += BLOCK_BYTES, low += BLOCK_BYTES) {
+  for (; target < end; value += 4, target += 4, sums += COLUMN_BYTES) {
     const factor = f64x2.splat(<f64> load<f32>(value));
-    storeColumn(target, stride, addedOutputs(high, low, weightLeft, weightRight, factor, shareLeft, shareRight));
+    storeColumn(target, stride, addedOutputs(sums, left, right, factor, shareLeft, shareRight));
   }
 }
 
-/** Adds a term to one column of four rows, stores the sums as `addDoubles` does, and divides what is stored. */
+/** Adds a term to one column of four rows, and divides what is stored. */
 @inline
-function addedOutputs(
-  high: usize,
-  low: usize,
-  weightLeft: v128,
-  weightRight: v128,
-  factor: v128,
-  shareLeft: v128,
-  shareRight: v128,
-): v128 {
-  const nothing = f64x2.splat(0);
-  const left = f64x2.add(f64x2.add(nothing, f64x2.mul(weightLeft, factor)), loadTotals(high, low));
-  const right = f64x2.add(f64x2.add(nothing, f64x2.mul(weightRight, factor)), loadTotals(high + 8, low + 8));
-  const left32 = f32x4.demote_f64x2_zero(left), right32 = f32x4.demote_f64x2_zero(right);
-  v128.store(high, v128.shuffle<f64>(left32, right32, 0, 2));
-  const leftHigh = f64x2.promote_low_f32x4(left32), rightHigh = f64x2.promote_low_f32x4(right32);
-  const leftRest = f32x4.demote_f64x2_zero(f64x2.sub(left, leftHigh));
-  const rightRest = f32x4.demote_f64x2_zero(f64x2.sub(right, rightHigh));
-  v128.store(low, v128.shuffle<f64>(leftRest, rightRest, 0, 2));
-  return quotients(
-    f64x2.add(leftHigh, f64x2.promote_low_f32x4(leftRest)),
-    f64x2.add(rightHigh, f64x2.promote_low_f32x4(rightRest)),
-    shareLeft,
-    shareRight,
-  );
+function addedOutputs(sums: usize, left: v128, right: v128, factor: v128, shareLeft: v128, shareRight: v128): v128 {
+  const sumLeft = f64x2.add(v128.load(sums), f64x2.mul(left, factor));
+  const sumRight = f64x2.add(v128.load(sums, 16), f64x2.mul(right, factor));
+  v128.store(sums, sumLeft);
+  v128.store(sums, sumRight, 16);
+  return quotients(sumLeft, sumRight, shareLeft, shareRight);
 }
 
 /** Four columns of four rows, as rows. */
@@ -159,30 +134,27 @@ function storeRows(target: usize, stride: usize, a: v128, b: v128, d: v128, e: v
 }
 
 @inline
-function storeColumn(target: usize, stride: usize, a: v128): void {
-  v128.store_lane<f32>(target, a, 0);
-  v128.store_lane<f32>(target + stride, a, 1);
-  v128.store_lane<f32>(target + 2 * stride, a, 2);
-  v128.store_lane<f32>(target + 3 * stride, a, 3);
+function storeColumn(target: usize, stride: usize, column: v128): void {
+  v128.store_lane<f32>(target, column, 0);
+  v128.store_lane<f32>(target + stride, column, 1);
+  v128.store_lane<f32>(target + 2 * stride, column, 2);
+  v128.store_lane<f32>(target + 3 * stride, column, 3);
 }
 
 @inline
-function outputs(high: usize, low: usize, shareLeft: v128, shareRight: v128): v128 {
-  return quotients(loadTotals(high, low), loadTotals(high + 8, low + 8), shareLeft, shareRight);
+function outputs(sums: usize, shareLeft: v128, shareRight: v128): v128 {
+  return quotients(v128.load(sums), v128.load(sums, 16), shareLeft, shareRight);
 }
 
 /** Outputs are never −0, since the sign of a sum that is 0 is accidental. */
 @inline
 function quotients(left: v128, right: v128, shareLeft: v128, shareRight: v128): v128 {
-  const outputLeft = f32x4.demote_f64x2_zero(f64x2.mul(left, shareLeft));
-  const outputRight = f32x4.demote_f64x2_zero(f64x2.mul(right, shareRight));
-  return f32x4.add(v128.shuffle<f64>(outputLeft, outputRight, 0, 2), f32x4.splat(0));
+  return f32x4.add(narrow(f64x2.mul(left, shareLeft), f64x2.mul(right, shareRight)), f32x4.splat(0));
 }
 
 /** 1 / l of two rows, the first of which is `lane` bytes into its block; 0 where there is no mass. */
 function sharesOf(job: usize, block: i32, lane: usize): v128 {
-  const high = massAt(job, block) + lane;
-  let masses = loadTotals(high, high - load<usize>(job + HIGH) + load<usize>(job + LOW));
+  let masses = v128.load(massAt(job, block) + 2 * lane);
   if (load<f64>(job + SINK) > 0) {
     const shifts = load<usize>(job + SHIFT) + <usize> block * BLOCK_BYTES + lane;
     masses = f64x2.add(masses, sinkOf(job, load<i32>(shifts), load<i32>(shifts, 4)));
