@@ -173,7 +173,7 @@ export class StandingQueries {
     for (const cohort of cohorts) {
       const changes = cohort.since.slots.length;
       if (changes === 0) this.#history.reach(cohort.queries);
-      else if (this.#planner.plan(sizes, changes) === "patch") patch.push(inSlotOrder(cohort));
+      else if (this.#planner.plan(sizes, changes) === "patch") patch.push(this.#inSlotOrder(cohort));
       else build.push(cohort.queries);
     }
     return this.#update(joined(build), patch, patch[0]?.queries === slots ? ahead : null);
@@ -212,7 +212,7 @@ export class StandingQueries {
       const cohort = history.oldest();
       if (!cohort) return;
       if (cohort.since.slots.length >= breakEven / 2) history.lose(cohort.queries);
-      else await this.#update(NO_SLOTS, [inSlotOrder(cohort)]);
+      else await this.#update(NO_SLOTS, [this.#inSlotOrder(cohort)]);
     }
   }
 
@@ -347,6 +347,14 @@ export class StandingQueries {
     return this.#sorted.standing;
   }
 
+  /**
+   * The same cohort with its changes in the order of their slots: the bits of a sum must not depend on the
+   * order of the batches, which depends on reads of other query slots.
+   */
+  #inSlotOrder({ queries, since }: Cohort): Cohort {
+    return { queries, since: this.#history.inSlotOrder(since) };
+  }
+
   #liveAmong(queries: Uint32Array): number {
     let count = 0;
     for (const slot of queries) if (this.#backend.queries.isLive(slot)) count++;
@@ -415,28 +423,6 @@ const NO_SLOTS = new Uint32Array(0);
 const FEW_COHORTS = 12;
 /** Nanoseconds that an epoch more takes in certificates, for each query slot, and at most those of a look. */
 const COHORT_SLOT = 40;
-
-/**
- * The same cohort with its changes in the order of their slots: the bits of a sum must not depend on the
- * order of the batches, which depends on reads of other query slots.
- */
-function inSlotOrder({ queries, since }: Cohort): Cohort {
-  const { slots, retained } = since, count = slots.length;
-  let isSorted = true;
-  for (let at = 1; at < count && isSorted; at++) isSorted = slots[at - 1] < slots[at];
-  if (isSorted) return { queries, since };
-  // Slots with their places as one number each, which sorts faster than places by a comparison. Both are below 2^26.
-  const order = new Float64Array(count);
-  for (let at = 0; at < count; at++) order[at] = slots[at] * count + at;
-  order.sort();
-  const sorted = { slots: new Uint32Array(count), retained: new Uint32Array(count) };
-  for (let t = 0; t < count; t++) {
-    const at = order[t] % count;
-    sorted.slots[t] = slots[at];
-    sorted.retained[t] = retained[at];
-  }
-  return { queries, since: sorted };
-}
 
 function joined(parts: readonly Uint32Array[]): Uint32Array {
   let only: Uint32Array | null = null, count = 0;

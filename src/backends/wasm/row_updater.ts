@@ -63,6 +63,11 @@ export class RowUpdater {
     this.#terms.reserve(count);
   }
 
+  /** Notes that rows have been stored. */
+  noteStored(): void {
+    this.#terms.noteStored();
+  }
+
   /** Bytes beside those in the memory of the kernels. */
   get bytes(): number {
     return this.#terms.bytes;

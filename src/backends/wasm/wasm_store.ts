@@ -157,6 +157,7 @@ export class WasmStore extends StateStore {
 
   change({ queries: { slots, live, rows, positions } }: Changes): void {
     const width = queryColumns(this.#config.layout);
+    this.#updater.noteStored();
     for (let t = 0; t < slots.length; t++) {
       if (live[t] === 1) this.#states.setQuery(slots[t], rows, t * width, positions[t]);
       else this.#states.wipe(slots[t]);
