@@ -15,10 +15,10 @@ import type { ScoreRule } from "../numerics/score_rule.ts";
 import type { Extents } from "../numerics/storage_bound.ts";
 import type { SavedArrays } from "../base/saved_array.ts";
 import type { Since } from "./since.ts";
-import type { Ahead, Wanted } from "./wanted.ts";
+import type { Wanted } from "./wanted.ts";
 import type { Work } from "./work.ts";
 
-export type { Ahead, Since, Wanted, Work };
+export type { Since, Wanted, Work };
 
 /**
  * Rows by slot number. A row of a key source is the key followed by its value, Hkv·(d + dv) numbers; a row of
@@ -200,6 +200,15 @@ export interface PassingQueries {
   readonly positions: Float64Array;
   /** null without a mask. */
   readonly bias: PassingBias | null;
+}
+
+/**
+ * An answer that is wanted once an update is done. A backend that can give it on the way sets `given`; where
+ * it does not, for whatever reason, the caller asks afterwards.
+ */
+export interface Ahead {
+  readonly wanted: Wanted;
+  given: AttentionOutput | null;
 }
 
 /** A compute backend. */

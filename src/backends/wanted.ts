@@ -3,7 +3,6 @@
  */
 
 import { lengthOf } from "../base/lists.ts";
-import type { AttentionOutput } from "./backend.ts";
 
 /** The wanted parts of an answer. */
 export interface Wanted {
@@ -11,15 +10,6 @@ export interface Wanted {
   readonly into: Float32Array<ArrayBuffer> | null;
   /** Whether log-sum-exps are wanted. */
   readonly logs: boolean;
-}
-
-/**
- * An answer that is wanted once an update is done. A backend that can give it on the way sets `given`; where
- * it does not, for whatever reason, the caller asks afterwards.
- */
-export interface Ahead {
-  readonly wanted: Wanted;
-  given: AttentionOutput | null;
 }
 
 /** A new output, with its log-sum-exps. */
