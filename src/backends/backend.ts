@@ -202,6 +202,15 @@ export interface PassingQueries {
   readonly bias: PassingBias | null;
 }
 
+/**
+ * An answer that is wanted once an update is done. A backend that can give it on the way sets `given`; where
+ * it does not, for whatever reason, the caller asks afterwards.
+ */
+export interface Ahead {
+  readonly wanted: Wanted;
+  given: AttentionOutput | null;
+}
+
 /** A compute backend. */
 export interface Backend {
   /** The name, as in the option `backend`. */
@@ -244,9 +253,10 @@ export interface Backend {
   /**
    * Brings states up to date with the stored rows: those of `build` from scratch, those of `patch` by the
    * changes since their epochs. If it rejects, the queries that it names may have no state. null when it is
-   * done; it may throw instead of rejecting.
+   * done; it may throw instead of rejecting. `ahead` is an answer of the one cohort that is patched, which may
+   * be given on the way.
    */
-  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null;
+  update(build: Uint32Array, patch: readonly Cohort[], ahead?: Ahead | null): Promise<void> | null;
   /**
    * Attention of standing queries by their states as they are. With `parts`, these are of several epochs: the
    * cohorts that they are of, in any order, and the changes of `cohort` are not looked at.

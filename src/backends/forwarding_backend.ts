@@ -3,6 +3,7 @@
  */
 
 import type {
+  Ahead,
   AttentionOutput,
   Backend,
   Changes,
@@ -75,8 +76,8 @@ export abstract class ForwardingBackend implements Backend {
     return this.inner.forget(dropped);
   }
 
-  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null {
-    return this.inner.update(build, patch);
+  update(build: Uint32Array, patch: readonly Cohort[], ahead: Ahead | null = null): Promise<void> | null {
+    return this.inner.update(build, patch, ahead);
   }
 
   read(cohort: Cohort, wanted: Wanted, parts?: readonly Cohort[]): Promise<AttentionOutput> {

@@ -298,7 +298,7 @@ export class EngineCore {
   }
 
   /** Asks any question about some query slots and all keys, exact as of the call. */
-  ask<T>(operation: string, slots: Uint32Array, ask: (turn: Turn) => Promise<T>): Promise<T> {
+  ask<T>(operation: string, slots: Uint32Array, ask: (turn: Turn) => T | Promise<T>): Promise<T> {
     return this.#kept(this.#pipeline.ask(operation, slots, ask));
   }
 

@@ -7,7 +7,7 @@
  * one reject with its error.
  */
 
-import type { AttentionOutput, Backend, PassingQueries, Wanted } from "../backends/backend.ts";
+import type { Ahead, AttentionOutput, Backend, PassingQueries, Wanted } from "../backends/backend.ts";
 import { WHOLE } from "../backends/wanted.ts";
 import { CapacityError } from "../base/errors.ts";
 import type { ScoreRule } from "../numerics/score_rule.ts";
@@ -51,8 +51,8 @@ export interface Followed {
 export interface Turn {
   /** Stores all keys, and the query slots asked for, as they were at the call. */
   readonly backend: Backend;
-  /** Exact attention of the query slots asked for. */
-  read(wanted?: Wanted): Promise<AttentionOutput>;
+  /** Exact attention of the query slots asked for; at once where it was given by their update. */
+  read(wanted?: Wanted): AttentionOutput | Promise<AttentionOutput>;
 }
 
 /** Stored rows that are being copied. */
@@ -161,13 +161,13 @@ export class EditPipeline {
   }
 
   /** Asks any question about the query slots `slots` and all keys, as of the call. */
-  ask<T>(operation: string, slots: Uint32Array, ask: (turn: Turn) => Promise<T>): Promise<T> {
-    const read = async (wanted = WHOLE) => {
-      const running = this.#bringUp(slots);
-      if (running) await running;
-      const start = performance.now(), attention = await this.queries.read(slots, wanted);
-      this.counts.readMs += performance.now() - start;
-      return attention;
+  ask<T>(operation: string, slots: Uint32Array, ask: (turn: Turn) => T | Promise<T>): Promise<T> {
+    const read = (wanted = WHOLE) => {
+      const ahead: Ahead = { wanted, given: null };
+      const running = this.#bringUp(slots, ahead);
+      if (ahead.given) return ahead.given;
+      const answer = () => this.#timedRead(() => this.queries.read(slots, wanted));
+      return running ? running.then(answer) : answer();
     };
     return this.#ask(operation, slots, () => ask({ backend: this.#backend, read }));
   }
@@ -303,7 +303,7 @@ export class EditPipeline {
    * Asks the backend when the edits made so far are stored: all edits of keys, and those of the query slots
    * asked for.
    */
-  #ask<T>(operation: string, slots: Uint32Array, ask: () => Promise<T>): Promise<T> {
+  #ask<T>(operation: string, slots: Uint32Array, ask: () => T | Promise<T>): Promise<T> {
     return this.#answer(() => {
       this.#layers.seal(this.counts.written, slots);
       return this.#inTurn(operation, ask);
@@ -361,14 +361,13 @@ export class EditPipeline {
   }
 
   /** Queues a turn that stores the layers sealed so far and then runs `run`. */
-  #inTurn<T>(operation: string, run: () => Promise<T>): Promise<T> {
+  #inTurn<T>(operation: string, run: () => T | Promise<T>): Promise<T> {
     const last = this.#layers.layersSealed;
-    return this.#queue.enqueue(operation, async () => {
+    return this.#queue.enqueue(operation, () => {
       this.#operation = operation;
       const layer = this.#layers.sealedUpTo(last);
       const storing = layer && this.#store(layer);
-      if (storing) await storing;
-      return await run();
+      return storing ? storing.then(run) : run();
     });
   }
 
@@ -429,8 +428,8 @@ export class EditPipeline {
   }
 
   /** Brings query slots up to date; null when it is done. */
-  #bringUp(slots: Uint32Array): Promise<void> | null {
-    const running = this.#orFailAll(() => this.queries.bringUp(slots));
+  #bringUp(slots: Uint32Array, ahead: Ahead | null = null): Promise<void> | null {
+    const running = this.#orFailAll(() => this.queries.bringUp(slots, ahead));
     if (running) return running.then(() => this.#broughtUp());
     this.#broughtUp();
     return null;

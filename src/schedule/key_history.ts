@@ -15,7 +15,9 @@
 import type { Cohort, RowSource, Since } from "../backends/backend.ts";
 import { NO_ROW, NOTHING } from "../backends/since.ts";
 import { SinceList } from "./since_list.ts";
+import { inSlotOrder } from "./slot_order.ts";
 import { MISSING, StateEpochs } from "./state_epochs.ts";
+import { WordPages } from "./word_pages.ts";
 
 /** The stored and the retained rows of keys, which a history compares. */
 export interface HistoryRows {
@@ -45,6 +47,7 @@ const MOST_KEPT = 16, KEPT_BATCHES = 64, MOST_KEPT_CHANGES = 64;
 export class KeyHistory {
   readonly #rows: HistoryRows;
   readonly #scratch: Float32Array;
+  readonly #pages = new WordPages();
   /** Whether a key slot that holds its earlier row again counts as unchanged. */
   readonly #forgetsUndone: boolean;
   #epoch = 0;
@@ -176,6 +179,11 @@ export class KeyHistory {
     return freed;
   }
 
+  /** The same changes in the order of their slots. */
+  inSlotOrder(since: Since): Since {
+    return inSlotOrder(since, this.#pages);
+  }
+
   /** Sorts query slots by the epochs of their states; a slot that occurs twice comes once. */
   standing(queries: Uint32Array): Standing {
     const shared = this.#sharedEpoch(queries);
@@ -230,7 +238,7 @@ export class KeyHistory {
     let list = this.#kept.get(epoch);
     if (!list) {
       const first = this.#firstAfter(epoch);
-      list = new SinceList(this.#entrySlots.length - first);
+      list = new SinceList(this.#pages, this.#entrySlots.length - first);
       for (let at = first; at < this.#entrySlots.length; at++) {
         if (this.#entryBefore[at] > epoch) continue;
         const slot = this.#entrySlots[at], retainedId = this.#entryIds[at];

@@ -6,9 +6,10 @@
  */
 
 import type { Since } from "../backends/since.ts";
+import type { WordPages } from "./word_pages.ts";
 
-/** Up to so many slots are searched one by one. */
-const FEW = 8;
+/** Up to so many slots are searched one by one: most lists are asked for once, and a map takes longer to make. */
+const FEW = 192;
 
 /** The changes since one epoch. */
 export class SinceList {
@@ -18,15 +19,17 @@ export class SinceList {
   #places: Map<number, number> | null = null;
   /** Slots that hold their earlier rows again, with the ids of those; null while there was none. */
   #undone: Map<number, number> | null = null;
+  readonly #pages: WordPages;
   #slots: Uint32Array<ArrayBuffer>;
   #ids: Uint32Array<ArrayBuffer>;
   #count = 0;
   #hasGaps = false;
 
   /** Makes room for `count` slots. */
-  constructor(count = 0) {
-    this.#slots = new Uint32Array(Math.max(1, count));
-    this.#ids = new Uint32Array(Math.max(1, count));
+  constructor(pages: WordPages, count = 0) {
+    this.#pages = pages;
+    this.#slots = pages.take(Math.max(1, count));
+    this.#ids = pages.take(Math.max(1, count));
   }
 
   /** The id under which the row of a slot is retained; undefined when it has not changed. */
@@ -78,7 +81,7 @@ export class SinceList {
   }
 
   #copy(length: number): void {
-    const slots = new Uint32Array(length), ids = new Uint32Array(length);
+    const slots = this.#pages.take(length), ids = this.#pages.take(length);
     slots.set(this.#slots);
     ids.set(this.#ids);
     this.#slots = slots;

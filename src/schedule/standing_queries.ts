@@ -7,7 +7,7 @@
  * cheaper.
  */
 
-import type { AttentionOutput, Backend, Changes, Cohort, Wanted } from "../backends/backend.ts";
+import type { Ahead, AttentionOutput, Backend, Changes, Cohort, Wanted } from "../backends/backend.ts";
 import { type HeadLayout, keyColumns, valueColumns } from "../numerics/head_layout.ts";
 import { NOTHING } from "../backends/since.ts";
 import type { SlotTable } from "../write/slot_table.ts";
@@ -162,9 +162,10 @@ export class StandingQueries {
 
   /**
    * Brings states up to date, each in the cheaper way. After a failure they are computed anew when next asked
-   * for. null when it is done; it may throw instead of rejecting.
+   * for. null when it is done; it may throw instead of rejecting. `ahead` is an answer of these query slots,
+   * which may be given on the way.
    */
-  bringUp(slots: Uint32Array): Promise<void> | null {
+  bringUp(slots: Uint32Array, ahead: Ahead | null = null): Promise<void> | null {
     if (slots.length === 0) return null;
     const { missing, cohorts } = this.#history.standing(this.#withCompanions(slots));
     const sizes = this.#sizes();
@@ -172,10 +173,10 @@ export class StandingQueries {
     for (const cohort of cohorts) {
       const changes = cohort.since.slots.length;
       if (changes === 0) this.#history.reach(cohort.queries);
-      else if (this.#planner.plan(sizes, changes) === "patch") patch.push(inSlotOrder(cohort));
+      else if (this.#planner.plan(sizes, changes) === "patch") patch.push(this.#inSlotOrder(cohort));
       else build.push(cohort.queries);
     }
-    return this.#update(joined(build), patch);
+    return this.#update(joined(build), patch, patch[0]?.queries === slots ? ahead : null);
   }
 
   /** Computes every state from scratch. */
@@ -211,7 +212,7 @@ export class StandingQueries {
       const cohort = history.oldest();
       if (!cohort) return;
       if (cohort.since.slots.length >= breakEven / 2) history.lose(cohort.queries);
-      else await this.#update(NO_SLOTS, [inSlotOrder(cohort)]);
+      else await this.#update(NO_SLOTS, [this.#inSlotOrder(cohort)]);
     }
   }
 
@@ -346,6 +347,14 @@ export class StandingQueries {
     return this.#sorted.standing;
   }
 
+  /**
+   * The same cohort with its changes in the order of their slots: the bits of a sum must not depend on the
+   * order of the batches, which depends on reads of other query slots.
+   */
+  #inSlotOrder({ queries, since }: Cohort): Cohort {
+    return { queries, since: this.#history.inSlotOrder(since) };
+  }
+
   #liveAmong(queries: Uint32Array): number {
     let count = 0;
     for (const slot of queries) if (this.#backend.queries.isLive(slot)) count++;
@@ -361,14 +370,18 @@ export class StandingQueries {
     });
   }
 
-  #update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null {
+  #update(
+    build: Uint32Array,
+    patch: readonly Cohort[],
+    ahead: Ahead | null = null,
+  ): Promise<void> | null {
     if (build.length + patch.length === 0) return null;
     const start = performance.now();
     const queries = build.length === 0 && patch.length === 1
       ? patch[0].queries
       : joined([build, ...patch.map((cohort) => cohort.queries)]);
     try {
-      const updating = this.#backend.update(build, patch);
+      const updating = this.#backend.update(build, patch, ahead);
       if (updating) return this.#updateRest(updating, queries, build, start);
     } catch (cause) {
       this.#history.lose(queries);
@@ -410,28 +423,6 @@ const NO_SLOTS = new Uint32Array(0);
 const FEW_COHORTS = 12;
 /** Nanoseconds that an epoch more takes in certificates, for each query slot, and at most those of a look. */
 const COHORT_SLOT = 40;
-
-/**
- * The same cohort with its changes in the order of their slots: the bits of a sum must not depend on the
- * order of the batches, which depends on reads of other query slots.
- */
-function inSlotOrder({ queries, since }: Cohort): Cohort {
-  const { slots, retained } = since, count = slots.length;
-  let isSorted = true;
-  for (let at = 1; at < count && isSorted; at++) isSorted = slots[at - 1] < slots[at];
-  if (isSorted) return { queries, since };
-  // Slots with their places as one number each, which sorts faster than places by a comparison. Both are below 2^26.
-  const order = new Float64Array(count);
-  for (let at = 0; at < count; at++) order[at] = slots[at] * count + at;
-  order.sort();
-  const sorted = { slots: new Uint32Array(count), retained: new Uint32Array(count) };
-  for (let t = 0; t < count; t++) {
-    const at = order[t] % count;
-    sorted.slots[t] = slots[at];
-    sorted.retained[t] = retained[at];
-  }
-  return { queries, since: sorted };
-}
 
 function joined(parts: readonly Uint32Array[]): Uint32Array {
   let only: Uint32Array | null = null, count = 0;

@@ -42,21 +42,30 @@ export class TurnQueue {
   /**
    * Runs `run` after the turns before it; errors that it throws become errors of the library. An
    * `independent` turn runs even if turns before it have failed. A closed queue rejects with a {@link
-   * DisposedError}.
+   * DisposedError}. What `run` returns at once is there when the turn is.
    */
-  enqueue<T>(operation: string, run: () => Promise<T>, independent = false): Promise<T> {
+  enqueue<T>(operation: string, run: () => T | Promise<T>, independent = false): Promise<T> {
     if (this.#isClosed) return Promise.reject(new DisposedError(operation));
     const generation = this.#generation;
-    const result = this.#tail.then(async () => {
+    const result = this.#tail.then(() => {
       if (generation !== this.#generation && !independent) throw this.#failure;
       try {
-        return await run();
+        const answer = run();
+        return answer instanceof Promise ? this.#named(operation, answer) : answer;
       } catch (cause) {
         throw this.toError(operation, cause);
       }
     });
     this.#tail = result.then(ignore, ignore);
     return result;
+  }
+
+  async #named<T>(operation: string, answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (cause) {
+      throw this.toError(operation, cause);
+    }
   }
 
   /** Turns any thrown value into an error of the library. */
@@ -82,16 +91,23 @@ export class TurnQueue {
    * Begins `answer` at once and returns its result to a caller. If an earlier failure has reached no caller
    * yet, it rejects with that instead. Each failure reaches one caller only.
    */
-  async tell<T>(answer: () => Promise<T>): Promise<T> {
+  tell<T>(answer: () => Promise<T>): Promise<T> {
     const failure = this.#untold;
     this.#untold = null;
-    if (failure) throw failure;
+    if (failure) return Promise.reject(failure);
     try {
-      return await answer();
+      const told = answer();
+      // The caller's own promise, on which nothing else waits, stays as short as it is.
+      told.catch((error) => this.#noteTold(error));
+      return told;
     } catch (error) {
-      if (error === this.#untold) this.#untold = null;
-      throw error;
+      this.#noteTold(error);
+      return Promise.reject(error);
     }
+  }
+
+  #noteTold(error: unknown): void {
+    if (error === this.#untold) this.#untold = null;
   }
 
   /** Takes no new turn from now on; resolves when all turns queued before have run. */

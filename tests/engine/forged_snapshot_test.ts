@@ -356,7 +356,8 @@ Deno.test("states of other keys are refused, on every backend", async (t) => {
 Deno.test("sums that are no numbers are refused where they would be read", async (t) => {
   for (const backend of QUICK_BACKENDS) {
     const bytes = await someFile(backend, {}, new Random(6));
-    for (const name of ["high", "low", "massError", "sumError", "shift"]) {
+    const sums = backend === "wasm" ? ["sums"] : ["high", "low"];
+    for (const name of [...sums, "massError", "sumError", "shift"]) {
       for (const number of [NaN, Infinity, -Infinity]) {
         await t.step(`${backend}: ${number} in ${name}`, async () => {
           const forged = await forge(bytes, ({ tensors }) => {

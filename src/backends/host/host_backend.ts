@@ -13,6 +13,7 @@ import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
 import { looksAtPositions, sinkOf } from "../../numerics/score_rule.ts";
 import type { Extents } from "../../numerics/storage_bound.ts";
 import type {
+  Ahead,
   AttentionOutput,
   Backend,
   BackendConfig,
@@ -115,13 +116,34 @@ export class HostBackend implements Backend {
     await this.#store.forget();
   }
 
-  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null {
+  update(build: Uint32Array, patch: readonly Cohort[], ahead: Ahead | null = null): Promise<void> | null {
     this.#answers.changeRows(build);
     for (const { queries } of patch) this.#answers.changeRows(queries);
-    const running = this.#store.update(build, patch);
+    const running = ahead === null ? this.#store.update(build, patch) : this.#updateAhead(patch[0], ahead);
     if (running || this.#answers.drift.isFollowed) return this.#updateRest(running, build, patch);
     this.#updated(build);
     return null;
+  }
+
+  /** Patches a cohort and, if that is possible at once, answers it on the way. */
+  #updateAhead(cohort: Cohort, ahead: Ahead): Promise<void> | null {
+    const room = this.#roomAhead(cohort, ahead.wanted);
+    if (room === null) return this.#store.update(NO_SLOTS, [cohort]);
+    const isRead = this.#store.updateAndRead(cohort, room);
+    if (isRead === true) ahead.given = room;
+    return typeof isRead === "boolean" ? null : isRead.then(() => {});
+  }
+
+  /** null where the answer cannot be given on the way; what is wrong with its room is said by `read`. */
+  #roomAhead(cohort: Cohort, wanted: Wanted): AttentionOutput | null {
+    const { layout } = this.#config;
+    if (!this.#store.readsAlong(cohort)) return null;
+    for (let head = 0; head < layout.heads; head++) if (!this.#answers.heads.areFlat(head)) return null;
+    try {
+      return emptyOutput(layout, cohort.queries.length, wanted);
+    } catch {
+      return null;
+    }
   }
 
   async #updateRest(

@@ -18,7 +18,8 @@ export class StateReader {
   readonly #massError: SavedNumbers;
   readonly #sumError: SavedNumbers;
   readonly #high: SavedNumbers;
-  readonly #low: SavedNumbers;
+  /** null where sums are one number each. */
+  readonly #low: SavedNumbers | null;
   readonly #heavyCount: SavedNumbers;
   readonly #heavySlots: SavedNumbers;
   readonly #heavyScores: SavedNumbers;
@@ -36,8 +37,9 @@ export class StateReader {
     this.#shift = take("shift");
     this.#massError = take("massError");
     this.#sumError = take("sumError");
-    this.#high = take("high", this.#width);
-    this.#low = take("low", this.#width);
+    const areWhole = Object.hasOwn(states, "sums");
+    this.#high = take(areWhole ? "sums" : "high", this.#width);
+    this.#low = areWhole ? null : take("low", this.#width);
     this.#heavyCount = take("heavyCount");
     this.#heavySlots = take("heavySlots", HEAVY_KEYS);
     this.#heavyScores = take("heavyScores", HEAVY_KEYS);
@@ -57,7 +59,7 @@ export class StateReader {
     state.sumError[0] = this.#sumError[row];
     for (let c = 0; c < width; c++) {
       state.high[c] = this.#high[row * width + c];
-      state.low[c] = this.#low[row * width + c];
+      state.low[c] = this.#low?.[row * width + c] ?? 0;
     }
     state.heavyCount[0] = this.#heavyCount[row];
     for (let at = 0; at < HEAVY_KEYS; at++) {
@@ -95,7 +97,7 @@ export class StateReader {
   #isEmpty(row: number): boolean {
     let sum = Math.abs(this.#massError[row]) + Math.abs(this.#sumError[row]);
     for (let at = row * this.#width; at < (row + 1) * this.#width; at++) {
-      sum += Math.abs(this.#high[at]) + Math.abs(this.#low[at]);
+      sum += Math.abs(this.#high[at]) + Math.abs(this.#low?.[at] ?? 0);
     }
     return sum === 0;
   }
@@ -112,7 +114,7 @@ export class StateReader {
   #isFinite(row: number): boolean {
     let sum = this.#massError[row] + this.#sumError[row];
     for (let at = row * this.#width; at < (row + 1) * this.#width; at++) {
-      sum += Math.abs(this.#high[at]) + Math.abs(this.#low[at]);
+      sum += Math.abs(this.#high[at]) + Math.abs(this.#low?.[at] ?? 0);
     }
     // The sum must be finite, too: its terms may be finite and overflow together.
     return Number.isFinite(sum);

@@ -141,6 +141,17 @@ export abstract class StateStore {
   abstract change(changes: Changes, retained: Uint32Array, dropped: Uint32Array): void;
   /** As {@link Backend.update}; null when it is done. */
   abstract update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null;
+
+  /** Whether the store patches a cohort and answers it in one pass. */
+  readsAlong(_cohort: Cohort): boolean {
+    return false;
+  }
+
+  /** Does so; returns whether the answer is there. If not, the cohort is up to date all the same. */
+  updateAndRead(_cohort: Cohort, _attention: AttentionOutput): boolean | Promise<boolean> {
+    return false;
+  }
+
   /**
    * The state of a head row that was loaded; null if there is none, so that the host computes the head row.
    */

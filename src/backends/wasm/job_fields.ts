@@ -12,6 +12,8 @@
 export const BLOCK_ROWS = 8;
 /** Bytes of one number for each row of a block. */
 export const BLOCK_BYTES = 32;
+/** Bytes of one column of the sums of a block. */
+export const COLUMN_BYTES = 64;
 /** Terms that are summed in float32 before they are added to the two-float sums. */
 export const CHUNK_TERMS = 32;
 /**
@@ -65,10 +67,8 @@ export const QUERIES = 64;
 export const ROW_POSITIONS = 68;
 /** Address of an i32 for each row: −1 for active rows, which a call computes, 0 for others. */
 export const ROW_MASK = 72;
-/** Address of the high parts of the sums: a block is COLUMNS times 8 numbers. */
-export const HIGH = 76;
-/** Address of the low parts. */
-export const LOW = 80;
+/** Address of the sums, which are never −0: a block is COLUMNS times 8 numbers in float64. */
+export const SUMS = 80;
 /** Address of an i32 for each row: its shift, a power of two; EMPTY_SHIFT for sums over no keys. */
 export const SHIFT = 84;
 /** Address of an i32 for each row: the power of two above which a key is heavy and stays out of the sums. */
@@ -147,9 +147,9 @@ export const JOB_BYTES = 256;
 
 /**
  * Scores of a chunk, its weights, 4 numbers for each row, addresses of values once shared-value pairs are
- * joined, weights in float64, and four sums of one row.
+ * joined, and weights in float64.
  */
-export const SCRATCH_BYTES = (4 * CHUNK_TERMS + 5) * BLOCK_BYTES + 4 * CHUNK_TERMS;
+export const SCRATCH_BYTES = (4 * CHUNK_TERMS + 4) * BLOCK_BYTES + 4 * CHUNK_TERMS;
 /** A heavy key was met: u32 term, f32 score. */
 export const EVENT_BYTES = 8;
 /**

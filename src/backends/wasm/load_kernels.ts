@@ -25,6 +25,18 @@ export interface Kernels {
   settle(job: number, first: number, end: number): void;
   /** Adds the terms to active rows or subtracts them; returns 1 if it flagged a row as untrusted, else 0. */
   patch(job: number, first: number, end: number): number;
+  /**
+   * `patch` and then `read`, a block at a time, of rows that are all active; returns 1 if it flagged a row, plus
+   * 2 if one with mass has a shift of `steep` or more either way.
+   */
+  patchAndRead(
+    job: number,
+    first: number,
+    end: number,
+    target: number,
+    stride: number,
+    steep: number,
+  ): number;
   /** Scores of the terms with one block, eight numbers a term, of the rows whose bits are in `rows`. */
   score(job: number, block: number, rows: number, target: number): void;
   /**

@@ -17,9 +17,8 @@ export interface RowNumbers {
   readonly ceiling: number;
   readonly massError: number;
   readonly sumError: number;
-  /** `columns` numbers each; missing ones count as 0. */
-  readonly high: ArrayLike<number>;
-  readonly low: ArrayLike<number>;
+  /** `columns` numbers; missing ones count as 0. */
+  readonly sums: ArrayLike<number>;
 }
 
 /** The state over no keys, as a build without terms leaves it. */
@@ -28,8 +27,7 @@ const EMPTY_STATE: RowNumbers = {
   ceiling: field.EMPTY_SHIFT,
   massError: 0,
   sumError: 0,
-  high: [],
-  low: [],
+  sums: [],
 };
 
 /** A heavy key that a patch met. */
@@ -53,6 +51,8 @@ export class RowBlocks {
   readonly #arena: Arena;
   readonly #rule: RowRule;
   readonly #address = new Map<number, number>();
+  /** The rows that `activateOnly` was given last. */
+  #active: Uint32Array = NO_ROWS;
   /** Address of the table of pieces, which has room for one piece per block. */
   #pieces = 0;
 
@@ -120,8 +120,9 @@ export class RowBlocks {
     this.activate(row, false);
   }
 
-  /** Makes a row active or inactive in the next calls. */
+  /** Makes a row active or inactive in the next calls, and those of the last list inactive. */
   activate(row: number, isActive: boolean): void {
+    this.activateOnly(NO_ROWS);
     this.#arena.integers(this.#at(field.ROW_MASK), this.blocks * 8)[row] = isActive ? -1 : 0;
   }
 
@@ -147,6 +148,19 @@ export class RowBlocks {
     return found ?? NO_EVENTS;
   }
 
+  /** Begins to count the heavy keys that calls with this job meet. */
+  beginEvents(): void {
+    this.#arena.allWords[(this.job + field.EVENT_COUNT) / 4] = 0;
+  }
+
+  /** Those that were met since, among ascending rows. */
+  eventsAmong(rows: Uint32Array): readonly HeavyEvent[] {
+    if (this.#arena.allWords[(this.job + field.EVENT_COUNT) / 4] === 0) return NO_EVENTS;
+    const found: HeavyEvent[] = [];
+    for (const row of rows) this.#takeEvents(row, found);
+    return found;
+  }
+
   #takeEvents(row: number, found: HeavyEvent[]): void {
     const count = this.#arena.words(this.#at(field.EVENT_COUNTS), 8 * this.#blocks)[row];
     const address = this.#at(field.EVENTS) + row * field.ROW_EVENTS * field.EVENT_BYTES;
@@ -154,14 +168,9 @@ export class RowBlocks {
     for (let at = 0; at < 2 * count; at += 2) found.push({ row, term: terms[at], score: scores[at + 1] });
   }
 
-  /** The address of the high parts of the sums. Only `reserve` changes it and the next two. */
-  get highAddress(): number {
-    return this.#at(field.HIGH);
-  }
-
-  /** The address of the low parts. */
-  get lowAddress(): number {
-    return this.#at(field.LOW);
+  /** The address of the sums. Only `reserve` changes it and the next one. */
+  get sumAddress(): number {
+    return this.#at(field.SUMS);
   }
 
   /** The address of the shifts, an i32 per row. */
@@ -176,10 +185,7 @@ export class RowBlocks {
 
   /** One sum of a row: dv columns of the weighted sum, the mass, the magnitude. */
   sum(row: number, column: number): number {
-    const at = (Math.floor(row / 8) * this.columns + column) * 8 + row % 8;
-    const count = this.blocks * 8 * this.columns;
-    return this.#arena.floats(this.#at(field.HIGH), count)[at] +
-      this.#arena.floats(this.#at(field.LOW), count)[at];
+    return this.#arena.allDoubles[this.#sumAt(row, column)];
   }
 
   /** Proven bounds on the errors of the mass and of each other sum of a row. */
@@ -188,12 +194,17 @@ export class RowBlocks {
     return [bound(field.MASS_ERROR), bound(field.SUM_ERROR)];
   }
 
-  /** Makes some rows active or inactive in the next calls. */
-  activateAll(rows: Uint32Array, isActive: boolean): void {
-    const { allIntegers: numbers } = this.#arena,
-      mask = this.#at(field.ROW_MASK) / 4,
-      flag = isActive ? -1 : 0;
-    for (let at = 0; at < rows.length; at++) numbers[mask + rows[at]] = flag;
+  /**
+   * Makes the rows of a list, which nobody changes, active in the next calls, in place of those of the last
+   * list: most often it is the same one.
+   */
+  activateOnly(rows: Uint32Array): void {
+    const before = this.#active, { allIntegers: numbers } = this.#arena;
+    if (rows === before) return;
+    const mask = this.#at(field.ROW_MASK) / 4;
+    for (let at = 0; at < before.length; at++) numbers[mask + before[at]] = 0;
+    for (let at = 0; at < rows.length; at++) numbers[mask + rows[at]] = -1;
+    this.#active = rows;
   }
 
   /** The rows among `rows` that the last patch left untrusted. */
@@ -210,25 +221,19 @@ export class RowBlocks {
     this.writeState(row, EMPTY_STATE);
   }
 
-  /** Reads a row's state; the caller gives `high` and `low` with room for `columns` numbers each. */
-  readState(row: number, high: Float32Array, low: Float32Array): RowNumbers {
-    const { numbers } = this.#arena;
-    for (let c = 0; c < this.columns; c++) {
-      high[c] = numbers[this.#sumAt(field.HIGH, row, c)];
-      low[c] = numbers[this.#sumAt(field.LOW, row, c)];
-    }
+  /** Reads a row's state; the caller gives `sums` with room for `columns` numbers. */
+  readState(row: number, sums: Float64Array): RowNumbers {
+    for (let c = 0; c < this.columns; c++) sums[c] = this.sum(row, c);
     const [massError, sumError] = this.errors(row);
     const ceiling = this.#arena.integers(this.#at(field.CEILING) + 4 * row, 1)[0];
-    return { shift: this.shift(row), ceiling, massError, sumError, high, low };
+    return { shift: this.shift(row), ceiling, massError, sumError, sums };
   }
 
   /** Writes a row's state. */
-  writeState(row: number, { shift, ceiling, massError, sumError, high, low }: RowNumbers): void {
-    const { numbers } = this.#arena;
-    for (let c = 0; c < this.columns; c++) {
-      numbers[this.#sumAt(field.HIGH, row, c)] = high[c] ?? 0;
-      numbers[this.#sumAt(field.LOW, row, c)] = low[c] ?? 0;
-    }
+  writeState(row: number, { shift, ceiling, massError, sumError, sums }: RowNumbers): void {
+    const { numbers, allDoubles } = this.#arena;
+    // Adding 0 turns −0 into 0.
+    for (let c = 0; c < this.columns; c++) allDoubles[this.#sumAt(row, c)] = (sums[c] ?? 0) + 0;
     numbers[this.#at(field.MASS_ERROR) / 4 + row] = massError;
     numbers[this.#at(field.SUM_ERROR) / 4 + row] = sumError;
     this.#arena.integers(this.#at(field.SHIFT) + 4 * row, 1)[0] = shift;
@@ -239,12 +244,8 @@ export class RowBlocks {
    * Copies the sums of a row with their bounds and shift to the first row of `target`, without heavy keys.
    */
   copySums(row: number, target: HeldStates): void {
-    const { numbers } = this.#arena, { high, low, width } = target;
-    let highAt = this.#sumAt(field.HIGH, row, 0), lowAt = this.#sumAt(field.LOW, row, 0);
-    for (let c = 0; c < width; c++, highAt += 8, lowAt += 8) {
-      high[c] = numbers[highAt];
-      low[c] = numbers[lowAt];
-    }
+    const { numbers, allDoubles } = this.#arena, { high, width } = target;
+    for (let c = 0, at = this.#sumAt(row, 0); c < width; c++, at += 8) high[c] = allDoubles[at];
     const shift = this.shift(row);
     target.shift[0] = shift === field.EMPTY_SHIFT ? -Infinity : shift;
     target.massError[0] = numbers[this.#at(field.MASS_ERROR) / 4 + row];
@@ -267,9 +268,9 @@ export class RowBlocks {
     return { kind, job: this.job, table: this.#pieces, pieceCount };
   }
 
-  /** Index of a sum among the numbers of the memory. */
-  #sumAt(at: number, row: number, column: number): number {
-    return this.#at(at) / 4 + (Math.floor(row / 8) * this.columns + column) * 8 + row % 8;
+  /** Index of a sum among the float64 numbers of the memory. */
+  #sumAt(row: number, column: number): number {
+    return this.#at(field.SUMS) / 8 + (Math.floor(row / 8) * this.columns + column) * 8 + row % 8;
   }
 
   #at(at: number): number {
@@ -287,8 +288,7 @@ export class RowBlocks {
     return [
       [field.QUERIES, this.#rule.headDim * row],
       [field.ROW_POSITIONS, 2 * row],
-      [field.HIGH, this.columns * row],
-      [field.LOW, this.columns * row],
+      [field.SUMS, this.columns * field.COLUMN_BYTES],
       [field.ROW_MASK, row],
       [field.SHIFT, row],
       [field.CEILING, row],

@@ -30,6 +30,7 @@ export class RowReader {
   readonly #width: number;
   readonly #tileBlocks: number;
   readonly #tile: number;
+  #endBlock = 0;
 
   constructor(kernels: Kernels, arena: Arena, layout: HeadLayout, rule: ScoreRule) {
     this.#rule = rule;
@@ -52,25 +53,17 @@ export class RowReader {
    * rows of that head.
    */
   read(states: RowStates, queries: Uint32Array, { output, logSumExp }: AttentionOutput): AnswerPart[] {
-    const { heads, valueDim } = this.#layout;
-    const width = this.#width, tile = this.#tile / 4;
-    const { numbers } = this.#arena;
+    const { heads, valueDim } = this.#layout, stride = 4 * this.#width;
     let isSteep = false;
     for (let at = 0, end = 0; at < queries.length; at = end) {
-      const firstBlock = Math.floor(queries[at] / BLOCK_ROWS), firstRow = firstBlock * BLOCK_ROWS;
-      const tileEnd = firstRow + this.#tileBlocks * BLOCK_ROWS;
-      for (end = at + 1; end < queries.length; end++) {
-        if (queries[end] !== queries[end - 1] + 1 || queries[end] === tileEnd) break;
-      }
-      const endBlock = Math.floor(queries[end - 1] / BLOCK_ROWS) + 1;
+      const first = blockOf(queries[at]);
+      end = this.#tileEnd(queries, at);
       for (let head = 0; head < heads; head++) {
-        const target = this.#tile + 4 * head * valueDim;
-        const { job } = states.heads[head];
-        const found = this.#kernels.read(job, firstBlock, endBlock, target, 4 * width, STEEP_SCORE);
+        const target = this.#tile + 4 * head * valueDim, { job } = states.heads[head];
+        const found = this.#kernels.read(job, first, this.#endBlock, target, stride, STEEP_SCORE);
         isSteep ||= found === 1;
       }
-      const from = tile + (queries[at] - firstRow) * width;
-      output.set(numbers.subarray(from, from + (end - at) * width), at * width);
+      this.#copyTile(queries, at, end, output);
     }
     const left: AnswerPart[] = [];
     for (let head = 0; head < heads; head++) {
@@ -83,21 +76,71 @@ export class RowReader {
     return left;
   }
 
+  /**
+   * Patches the rows of some queries, in ascending order, with the terms of their job, and answers them, of an
+   * engine of one head. Returns what the kernel found.
+   */
+  patchAndRead(states: RowStates, queries: Uint32Array, { output, logSumExp }: AttentionOutput): number {
+    const { job } = states.heads[0], stride = 4 * this.#width;
+    let found = 0;
+    for (let at = 0, end = 0; at < queries.length; at = end) {
+      const first = blockOf(queries[at]);
+      end = this.#tileEnd(queries, at);
+      found |= this.#kernels.patchAndRead(job, first, this.#endBlock, this.#tile, stride, STEEP_SCORE);
+      this.#copyTile(queries, at, end, output);
+    }
+    if (logSumExp.length > 0) this.#readLogs(states, 0, queries, logSumExp);
+    return found;
+  }
+
+  /**
+   * The end of the queries from number `at` on that are read together: those of neighbouring blocks that fit
+   * the tile. The end of their blocks is noted.
+   */
+  #tileEnd(queries: Uint32Array, at: number): number {
+    const first = blockOf(queries[at]), last = first + this.#tileBlocks;
+    let end = at + 1, endBlock = first + 1;
+    for (; end < queries.length; end++) {
+      const block = blockOf(queries[end]);
+      if (block < endBlock) {
+        if (block < first) break;
+      } else if (block > endBlock || block === last) break;
+      else endBlock++;
+    }
+    this.#endBlock = endBlock;
+    return end;
+  }
+
+  /** Copies the rows of some queries from the tile, in runs of neighbouring ones. */
+  #copyTile(queries: Uint32Array, at: number, end: number, output: Float32Array): void {
+    const width = this.#width, { numbers } = this.#arena;
+    const tile = this.#tile / 4 - blockOf(queries[at]) * BLOCK_ROWS * width;
+    for (let from = at, next = at + 1; from < end; from = next++) {
+      while (next < end && queries[next] === queries[next - 1] + 1) next++;
+      const start = tile + queries[from] * width;
+      output.set(numbers.subarray(start, start + (next - from) * width), from * width);
+    }
+  }
+
   #readLogs(states: RowStates, head: number, queries: Uint32Array, logSumExp: Float64Array): void {
     const { heads, valueDim } = this.#layout;
-    const { columns, highAddress, lowAddress, shiftAddress } = states.heads[head];
-    const { numbers } = this.#arena;
+    const { columns, sumAddress, shiftAddress } = states.heads[head];
+    const { allDoubles } = this.#arena;
     const shifts = this.#arena.integers(shiftAddress, states.capacity), sink = sinkOf(this.#rule, head);
     for (let at = 0; at < queries.length; at++) {
       const row = queries[at];
       const place = ((row >> 3) * columns + valueDim) * BLOCK_ROWS + row % BLOCK_ROWS;
-      const mass = numbers[highAddress / 4 + place] + numbers[lowAddress / 4 + place];
+      const mass = allDoubles[sumAddress / 8 + place];
       const shift = shifts[row] === EMPTY_SHIFT ? -Infinity : shifts[row];
       logSumExp[at * heads + head] = sink === -Infinity
         ? (shift === -Infinity ? shift : shiftedLog(mass, shift))
         : logWithSink(mass, shift, sink);
     }
   }
+}
+
+function blockOf(row: number): number {
+  return Math.floor(row / BLOCK_ROWS);
 }
 
 /** Natural log of a row's mass with that of its sink, as `RowTotals` has it. */

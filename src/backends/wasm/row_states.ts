@@ -90,15 +90,8 @@ export class RowStates {
     queries: Uint32Array,
     call: (ranges: readonly BlockRange[]) => Promise<void> | null,
   ): Promise<void> | null {
-    const rows = this.heads[head];
-    let running: Promise<void> | null = null;
-    rows.activateAll(queries, true);
-    try {
-      running = call(blockRanges(queries));
-    } finally {
-      if (!running) rows.activateAll(queries, false);
-    }
-    return running && running.finally(() => rows.activateAll(queries, false));
+    this.heads[head].activateOnly(queries);
+    return call(blockRanges(queries));
   }
 
   /** Copies the state of a head row to the first row of `target`. */

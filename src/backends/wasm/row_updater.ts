@@ -3,7 +3,7 @@
  * keys, and builds rows that a patch leaves untrusted.
  */
 
-import type { BackendConfig, Cohort, Work } from "../backend.ts";
+import type { AttentionOutput, BackendConfig, Cohort, Work } from "../backend.ts";
 import { keyHeadOf } from "../../numerics/head_layout.ts";
 import { looksAtPositions } from "../../numerics/score_rule.ts";
 import {
@@ -21,6 +21,7 @@ import type { Kernels } from "./load_kernels.ts";
 import { MemoryTable } from "./memory_table.ts";
 import type { Arena } from "./arena.ts";
 import type { HeavyEvent } from "./row_blocks.ts";
+import type { RowReader } from "./row_reader.ts";
 import type { HeavyKey, RowStates } from "./row_states.ts";
 import { RowTile, tileSizes } from "./row_tile.ts";
 import { type PassingTable, TermList } from "./term_list.ts";
@@ -60,6 +61,11 @@ export class RowUpdater {
   /** Makes room for calls of `count` terms. */
   reserve(count: number): void {
     this.#terms.reserve(count);
+  }
+
+  /** Notes that rows have been stored. */
+  noteStored(): void {
+    this.#terms.noteStored();
   }
 
   /** Bytes beside those in the memory of the kernels. */
@@ -117,6 +123,39 @@ export class RowUpdater {
     return this.#patched(states, head, cohort, rows, run);
   }
 
+  /** Whether a patch is small enough for the caller's thread, and done in one part. */
+  staysHere(rows: number, changes: number): boolean {
+    const { headDim, valueDim } = this.#config.layout;
+    return this.#tile === null &&
+      this.#runner.staysHere(2 * rows * changes * (headDim + valueDim), rows / BLOCK_ROWS);
+  }
+
+  /**
+   * As `patch`, of an engine of one head, and answers the head rows on the way. Returns whether the answer
+   * holds: not if a row has a heavy key, was built after all, or is steep.
+   */
+  patchAndRead(
+    states: RowStates,
+    cohort: Cohort,
+    rows: HostRows,
+    reader: RowReader,
+    attention: AttentionOutput,
+  ): boolean | Promise<boolean> {
+    const { queries } = cohort, blocks = states.heads[0];
+    this.#exchangeTerms(states, 0, cohort, rows);
+    blocks.activateOnly(queries);
+    blocks.beginEvents();
+    const found = reader.patchAndRead(states, queries, attention);
+    const events = blocks.eventsAmong(queries);
+    this.#count(queries.length, true);
+    this.#work.rowsPatched += queries.length;
+    if (found === 0 && events.length === 0) return true;
+    const distrusted = this.#distrusted(states, 0, queries, events);
+    if (distrusted.length === 0) return false;
+    const building = this.#refresh(states, 0, queries, new Set(distrusted), rows);
+    return building === null ? false : building.then(() => false);
+  }
+
   #patched(
     states: RowStates,
     head: number,
@@ -124,7 +163,7 @@ export class RowUpdater {
     rows: HostRows,
     run: PieceRun,
   ): Promise<void> | null {
-    const distrusted = this.#distrusted(states, head, queries, run);
+    const distrusted = this.#patchedRows(states, head, queries, run);
     this.#work.rowsPatched += queries.length;
     return distrusted.length === 0 ? null : this.#refresh(states, head, queries, new Set(distrusted), rows);
   }
@@ -141,7 +180,7 @@ export class RowUpdater {
       const part = { slots: slots.subarray(first, end), retained: retained.subarray(first, end) };
       const { run, running } = this.#exchange(states, head, { queries, since: part }, rows);
       if (running) await running;
-      for (const slot of this.#distrusted(states, head, queries, run)) distrusted.add(slot);
+      for (const slot of this.#patchedRows(states, head, queries, run)) distrusted.add(slot);
     }
     this.#work.rowsPatched += queries.length;
     if (distrusted.size > 0) await this.#refresh(states, head, queries, distrusted, rows);
@@ -158,19 +197,24 @@ export class RowUpdater {
     return this.build(states, head, queries.filter((slot) => distrusted.has(slot)), rows);
   }
 
-  /** Exchanges keys in head rows of one head. */
-  #exchange(
-    states: RowStates,
-    head: number,
-    { queries, since }: Cohort,
-    rows: HostRows,
-  ): { readonly run: PieceRun; readonly running: Promise<void> | null } {
-    const blocks = states.heads[head];
+  /** Makes the changes of a cohort the terms of a head. */
+  #exchangeTerms(states: RowStates, head: number, { since }: Cohort, rows: HostRows): void {
     // There is room for a build already, which suffices for all patches but those of more than half the keys.
     this.#terms.reserve(2 * since.slots.length);
     this.#begin(head);
     this.#terms.exchange(rows, since);
-    this.#terms.attach(blocks.job, rows.stored.count);
+    this.#terms.attach(states.heads[head].job, rows.stored.count);
+  }
+
+  /** Exchanges keys in head rows of one head. */
+  #exchange(
+    states: RowStates,
+    head: number,
+    cohort: Cohort,
+    rows: HostRows,
+  ): { readonly run: PieceRun; readonly running: Promise<void> | null } {
+    const blocks = states.heads[head], { queries } = cohort;
+    this.#exchangeTerms(states, head, cohort, rows);
     this.#tile?.unpack(blocks.job);
     let run!: PieceRun;
     const running = states.withActive(head, queries, (ranges) => {
@@ -180,15 +224,25 @@ export class RowUpdater {
     return { run, running };
   }
 
-  /** The query slots that are not trusted after an exchange. */
-  #distrusted(
+  /** Counts what a run has patched, and returns the query slots that are not trusted after it. */
+  #patchedRows(
     states: RowStates,
     head: number,
     queries: Uint32Array,
     run: PieceRun,
   ): ArrayLike<number> & Iterable<number> {
-    const blocks = states.heads[head], events = blocks.eventsOf(run);
     this.#count(queries.length, true);
+    return this.#distrusted(states, head, queries, states.heads[head].eventsOf(run));
+  }
+
+  /** Notes heavy keys, and returns the query slots that are not trusted after an exchange. */
+  #distrusted(
+    states: RowStates,
+    head: number,
+    queries: Uint32Array,
+    events: readonly HeavyEvent[],
+  ): ArrayLike<number> & Iterable<number> {
+    const blocks = states.heads[head];
     this.#noteHeavy(states, head, events);
     const overloaded = events.length === 0
       ? NO_ROWS

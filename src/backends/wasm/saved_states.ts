@@ -4,7 +4,7 @@
  *
  *     shift, ceiling               F64 [m, H], −∞ for sums of no keys
  *     massError, sumError          F32 [m, H]
- *     high, low                    F32 [m, H, w]
+ *     sums                         F64 [m, H, w]; older files have them in two floats, high and low
  *     heavyCount                   U8  [m, H]
  *     heavySlots, heavyScores      U32 and F32 [m, H, 8], of which the first heavyCount of a row count
  *     isFused U8 [1], whether multiply-adds rounded once when the states were computed
@@ -26,13 +26,15 @@ const NAMES = [
   "ceiling",
   "massError",
   "sumError",
-  "high",
-  "low",
+  "sums",
   "heavyCount",
   "heavySlots",
   "heavyScores",
   "isFused",
 ];
+
+/** Names in files from before sums were in float64. */
+const TWO_FLOATS = ["high", "low"];
 
 /** Copies the states of the query slots below `querySize`. */
 export function saveStates(
@@ -44,15 +46,15 @@ export function saveStates(
   const width = valueDim + 2, rows = querySize * heads;
   const shift = new Float64Array(rows).fill(-Infinity), ceiling = new Float64Array(rows).fill(-Infinity);
   const massError = new Float32Array(rows), sumError = new Float32Array(rows);
-  const high = new Float32Array(rows * width), low = new Float32Array(rows * width);
+  const sums = new Float64Array(rows * width);
   const heavyCount = new Uint8Array(rows), heavySlots = new Uint32Array(rows * HEAVY_KEYS);
   const heavyScores = new Float32Array(rows * HEAVY_KEYS);
   const { columns } = states.heads[0];
-  const rowHigh = new Float32Array(columns), rowLow = new Float32Array(columns);
+  const rowSums = new Float64Array(columns);
   for (let slot = 0; slot < Math.min(querySize, states.capacity); slot++) {
     for (let head = 0; head < heads; head++) {
       const row = slot * heads + head;
-      const held = states.heads[head].readState(slot, rowHigh, rowLow);
+      const held = states.heads[head].readState(slot, rowSums);
       shift[row] = fromPower(held.shift);
       ceiling[row] = fromPower(held.ceiling);
       // The kernels also charge rows without keys when other rows of a block are computed, so their bounds
@@ -61,8 +63,7 @@ export function saveStates(
         massError[row] = held.massError;
         sumError[row] = held.sumError;
       }
-      high.set(rowHigh.subarray(0, width), row * width);
-      low.set(rowLow.subarray(0, width), row * width);
+      sums.set(rowSums.subarray(0, width), row * width);
       const heavy = states.heavyKeys(head, slot);
       heavyCount[row] = heavy.length;
       heavy.forEach((key, at) => {
@@ -77,8 +78,7 @@ export function saveStates(
     ceiling: { shape: perRow, data: ceiling },
     massError: { shape: perRow, data: massError },
     sumError: { shape: perRow, data: sumError },
-    high: { shape: [...perRow, width], data: high },
-    low: { shape: [...perRow, width], data: low },
+    sums: { shape: [...perRow, width], data: sums },
     heavyCount: { shape: perRow, data: heavyCount },
     heavySlots: { shape: [...perRow, HEAVY_KEYS], data: heavySlots },
     heavyScores: { shape: [...perRow, HEAVY_KEYS], data: heavyScores },
@@ -100,15 +100,15 @@ export function restoreStates(
   { stored, queries }: HostRows,
   isFused: boolean,
 ): boolean {
-  checkArrayNames(operation, saved, NAMES);
+  const isOlder = Object.hasOwn(saved, "high");
+  checkArrayNames(operation, saved, isOlder ? [...NAMES, ...TWO_FLOATS] : NAMES);
   if (takeNumbers(operation, saved, "isFused", "U8", [1])[0] !== Number(isFused)) return false;
   const querySize = queries.size, width = valueDim + 2, perRow = [querySize, heads];
   const shift = takeNumbers(operation, saved, "shift", "F64", perRow);
   const ceiling = takeNumbers(operation, saved, "ceiling", "F64", perRow);
   const massError = takeNumbers(operation, saved, "massError", "F32", perRow);
   const sumError = takeNumbers(operation, saved, "sumError", "F32", perRow);
-  const high = takeNumbers(operation, saved, "high", "F32", [...perRow, width]);
-  const low = takeNumbers(operation, saved, "low", "F32", [...perRow, width]);
+  const sums = takeSums(operation, saved, [...perRow, width]);
   const heavyCount = takeNumbers(operation, saved, "heavyCount", "U8", perRow);
   const heavySlots = takeNumbers(operation, saved, "heavySlots", "U32", [...perRow, HEAVY_KEYS]);
   const heavyScores = takeNumbers(operation, saved, "heavyScores", "F32", [...perRow, HEAVY_KEYS]);
@@ -130,12 +130,21 @@ export function restoreStates(
       ceiling: toPower(ceiling[row]),
       massError: massError[row],
       sumError: sumError[row],
-      high: high.subarray(row * width, (row + 1) * width),
-      low: low.subarray(row * width, (row + 1) * width),
+      sums: sums.subarray(row * width, (row + 1) * width),
     });
     states.setHeavyKeys(head, slot, heavy[row]);
   }
   return true;
+}
+
+/** The sums, which older files have in two floats. */
+function takeSums(operation: string, saved: SavedArrays, shape: readonly number[]): Float64Array {
+  if (Object.hasOwn(saved, "sums")) return takeNumbers(operation, saved, "sums", "F64", shape);
+  const low = takeNumbers(operation, saved, "low", "F32", shape);
+  return Float64Array.from(
+    takeNumbers(operation, saved, "high", "F32", shape),
+    (number, at) => number + low[at],
+  );
 }
 
 /** Reads a row's heavy keys; throws unless they are live and none occurs twice. */

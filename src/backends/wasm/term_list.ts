@@ -14,6 +14,8 @@ import type { Arena } from "./arena.ts";
 const TAKE_OUT = 0x80000000;
 /** A number of terms above all limits. */
 const ALL = 0x7fffffff;
+/** What stays in a change. */
+const NOTHING = 0, SCORE = 1, VALUE = 2;
 
 /**
  * Biases of passing queries: the address of the first, and bytes from a key slot to the next, and from a
@@ -48,8 +50,11 @@ export class TermList {
   #firstKey = 0;
   #keyBytes = 0;
   count = 0;
-  /** 1 for each change of an exchange that is among the terms already. */
-  #done = new Uint8Array(0);
+  /** What stays in each change of an exchange. */
+  #stays = new Uint8Array(0);
+  /** What stays between the stored row and a retained one, by its id: eight times a moment and that. */
+  #known = new Float64Array(0);
+  #moment = 1;
   /** The number of pairs with one key, which are the first terms. */
   #pairs = 0;
   /** The number of shared-value pairs, which follow them. */
@@ -65,7 +70,7 @@ export class TermList {
 
   /** Bytes beside those in the memory of the kernels. */
   get bytes(): number {
-    return this.#slots.byteLength + this.#done.byteLength;
+    return this.#slots.byteLength + this.#stays.byteLength + this.#known.byteLength;
   }
 
   /** Makes room for `count` terms. */
@@ -91,6 +96,7 @@ export class TermList {
 
   /** Begins the terms of a head; with `passing`, biases come from there. */
   begin(keyHead: number, maskHead: number, passing: PassingTable | null = null): void {
+    if (keyHead !== this.#keyHead || maskHead !== this.#maskHead) this.noteStored();
     this.#passing = passing;
     if (passing) this.#reserveBiases();
     this.#keyBytes = 0;
@@ -99,6 +105,11 @@ export class TermList {
     this.count = 0;
     this.#pairs = 0;
     this.#sharedValuePairs = 0;
+  }
+
+  /** Notes that rows have been stored, so that nothing is known of what stays. */
+  noteStored(): void {
+    this.#moment++;
   }
 
   /** Adds a term for the key in a slot. */
@@ -134,20 +145,20 @@ export class TermList {
 
   /** Adds the terms of an exchange of all keys that have changed since an epoch. The list must be empty. */
   exchange({ stored, retained }: HostRows, { slots, retained: retainedIds }: Since): void {
-    if (this.#done.length < slots.length) this.#done = new Uint8Array(2 * slots.length);
-    const done = this.#done;
+    if (this.#stays.length < slots.length) this.#stays = new Uint8Array(2 * slots.length);
+    if (this.#known.length < retained.size) this.#known = new Float64Array(2 * retained.size);
+    const stays = this.#stays;
+    let sharedValues = 0;
     for (let t = 0; t < slots.length; t++) {
-      const isReplaced = retainedIds[t] !== NO_ROW && stored.isLive(slots[t]);
-      done[t] = isReplaced && this.#exchangeValue(stored, retained, retainedIds[t], slots[t]) ? 1 : 0;
+      stays[t] = this.#staysOf(stored, retained, retainedIds[t], slots[t]);
+      if (stays[t] === SCORE) this.#exchangeValue(stored, retained, retainedIds[t], slots[t]);
+      else if (stays[t] === VALUE) sharedValues++;
+    }
+    for (let t = 0; t < slots.length && this.#sharedValuePairs < sharedValues; t++) {
+      if (stays[t] === VALUE) this.#exchangeKey(stored, retained, retainedIds[t], slots[t]);
     }
     for (let t = 0; t < slots.length; t++) {
-      const isReplaced = retainedIds[t] !== NO_ROW && stored.isLive(slots[t]);
-      if (done[t] === 0 && isReplaced && this.#exchangeKey(stored, retained, retainedIds[t], slots[t])) {
-        done[t] = 1;
-      }
-    }
-    for (let t = 0; t < slots.length; t++) {
-      if (done[t] === 1) continue;
+      if (stays[t] !== NOTHING) continue;
       if (retainedIds[t] !== NO_ROW) this.push(retained, retainedIds[t], slots[t], true);
       if (stored.isLive(slots[t])) this.push(stored, slots[t], slots[t], false);
     }
@@ -188,22 +199,30 @@ export class TermList {
     this.#slots = slots;
   }
 
-  /** Adds a pair if nothing has changed that the score depends on. */
-  #exchangeValue(stored: KeyTable, retained: KeyTable, retainedId: number, slot: number): boolean {
-    if (!stored.scoresAs(slot, retained, retainedId, this.#keyHead, this.#maskHead)) return false;
+  /** What stays in a change; cohorts of many epochs have the same ones. */
+  #staysOf(stored: KeyTable, retained: KeyTable, retainedId: number, slot: number): number {
+    if (retainedId === NO_ROW || !stored.isLive(slot)) return NOTHING;
+    const known = this.#known[retainedId] - 8 * this.#moment;
+    if (known >= 0) return known;
+    let stays = NOTHING;
+    if (stored.scoresAs(slot, retained, retainedId, this.#keyHead, this.#maskHead)) stays = SCORE;
+    else if (stored.hasValueOf(slot, retained, retainedId, this.#keyHead)) stays = VALUE;
+    this.#known[retainedId] = 8 * this.#moment + stays;
+    return stays;
+  }
+
+  /** Adds a pair: nothing has changed that the score depends on. */
+  #exchangeValue(stored: KeyTable, retained: KeyTable, retainedId: number, slot: number): void {
     this.push(retained, retainedId, slot, true);
     this.#pushValue(stored, slot, slot, false);
     this.#pairs++;
-    return true;
   }
 
-  /** Adds a shared-value pair if the value has not changed. */
-  #exchangeKey(stored: KeyTable, retained: KeyTable, retainedId: number, slot: number): boolean {
-    if (!stored.hasValueOf(slot, retained, retainedId, this.#keyHead)) return false;
+  /** Adds a shared-value pair: the value has not changed. */
+  #exchangeKey(stored: KeyTable, retained: KeyTable, retainedId: number, slot: number): void {
     this.push(retained, retainedId, slot, true);
     this.push(stored, slot, slot, false);
     this.#sharedValuePairs++;
-    return true;
   }
 
   /** Writes the bias and the position of a key. */

@@ -157,6 +157,7 @@ export class WasmStore extends StateStore {
 
   change({ queries: { slots, live, rows, positions } }: Changes): void {
     const width = queryColumns(this.#config.layout);
+    this.#updater.noteStored();
     for (let t = 0; t < slots.length; t++) {
       if (live[t] === 1) this.#states.setQuery(slots[t], rows, t * width, positions[t]);
       else this.#states.wipe(slots[t]);
@@ -170,6 +171,15 @@ export class WasmStore extends StateStore {
       if (running) return this.#updateRest(running, part + 1, build, patch);
     }
     return null;
+  }
+
+  override readsAlong({ queries, since }: Cohort): boolean {
+    return this.#config.layout.heads === 1 && !this.#states.hasHeavyKeys(0) &&
+      this.#updater.staysHere(queries.length, since.slots.length);
+  }
+
+  override updateAndRead(cohort: Cohort, attention: AttentionOutput): boolean | Promise<boolean> {
+    return this.#updater.patchAndRead(this.#states, cohort, this.#rows, this.#reader, attention);
   }
 
   /** One head of a cohort, or of what is built after them. */

@@ -38,7 +38,7 @@ function entryOf(random: Random, { headDim, valueDim }: RowRule, slot: number): 
 
 function statesOf({ rows }: WasmMemory): unknown[] {
   return Array.from({ length: ROWS }, (_, row) => {
-    return rows.readState(row, new Float32Array(rows.columns), new Float32Array(rows.columns));
+    return rows.readState(row, new Float64Array(rows.columns));
   });
 }
 

@@ -33,19 +33,19 @@ async function makeRows(count: number): Promise<RowBlocks> {
 
 /** A state of a row with numbers of its own. */
 function stateOf(rows: RowBlocks, row: number): RowNumbers {
-  const numbers = (start: number) => Float32Array.from({ length: rows.columns }, (_, c) => start + c / 8);
+  // Numbers of more than 24 bits.
+  const sums = Float64Array.from({ length: rows.columns }, (_, c) => row + 1 + c / 8 + 2 ** -40);
   return {
     shift: row,
     ceiling: row + 2,
     massError: row + 0.25,
     sumError: row + 0.5,
-    high: numbers(row + 1),
-    low: numbers(row / 1024),
+    sums,
   };
 }
 
 function read(rows: RowBlocks, row: number): RowNumbers {
-  return rows.readState(row, new Float32Array(rows.columns), new Float32Array(rows.columns));
+  return rows.readState(row, new Float64Array(rows.columns));
 }
 
 Deno.test("row blocks: the host's copy of a row has its sums, its shift and its errors", async () => {
@@ -53,11 +53,11 @@ Deno.test("row blocks: the host's copy of a row has its sums, its shift and its 
   for (let row = 0; row < 11; row++) rows.writeState(row, stateOf(rows, row));
   const copy = new RowStates(RULE.valueDim + 2, 1);
   for (let row = 0; row < 11; row++) {
-    const { shift, massError, sumError, high, low } = stateOf(rows, row);
+    const { shift, massError, sumError, sums } = stateOf(rows, row);
     rows.copySums(row, copy);
     assertEquals([copy.shift[0], copy.massError[0], copy.sumError[0]], [shift, massError, sumError]);
-    assertEquals([...copy.high], Array.from(high).slice(0, copy.width));
-    assertEquals([...copy.low], Array.from(low).slice(0, copy.width));
+    assertEquals([...copy.high], Array.from(sums).slice(0, copy.width));
+    assertEquals([...copy.low], new Array(copy.width).fill(0));
   }
   rows.clearState(4);
   rows.copySums(4, copy);

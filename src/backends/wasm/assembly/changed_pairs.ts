@@ -8,14 +8,15 @@ import {
   AFTER as AFTER_DISTANCE,
   BEFORE,
   BLOCK_BYTES,
+  COLUMN_BYTES,
   COLUMNS,
   HEAD_DIM,
-  HIGH,
   QUERIES,
   ROW_POSITIONS,
   SCALE,
   SHIFT,
   SOFTCAP,
+  SUMS,
   VALUE_DIM,
 } from "../job_fields.ts";
 import * as field from "../certificate_fields.ts";
@@ -47,7 +48,7 @@ import {
   VANISHING,
 } from "./certificate_tables.ts";
 import { capScore, clamp, mantissa, roundedPower } from "./exponential.ts";
-import { multiplyAdd, multiplySubtract } from "./lanes.ts";
+import { loadNarrow, multiplyAdd, multiplySubtract } from "./lanes.ts";
 
 /** Writes a − b, `count` numbers, to `target`; returns ‖a − b‖. */
 export function difference(a: usize, b: usize, target: usize, count: i32): f64 {
@@ -233,8 +234,8 @@ function inReach(job: usize, block: i32, lane: usize, position: f64): v128 {
  */
 export function measureDistances(job: usize, tile: usize, block: i32, change: usize, question: usize, isKnown: bool): i32 {
   const valueDim = load<usize>(job + VALUE_DIM);
-  let high = load<usize>(job + HIGH) + <usize> block * load<usize>(job + COLUMNS) * BLOCK_BYTES;
-  const end = high + valueDim * BLOCK_BYTES;
+  let sums = load<usize>(job + SUMS) + <usize> block * load<usize>(job + COLUMNS) * COLUMN_BYTES;
+  const end = sums + valueDim * COLUMN_BYTES;
   let value = load<usize>(change, field.VALUE), delta = load<usize>(change, field.VALUE_DELTA);
   const shareLeft = v128.load(tile, field.SHARE), shareRight = v128.load(tile, field.SHARE + 16);
   const changeLeft = v128.load(question, field.CHANGE), changeRight = v128.load(question, field.CHANGE + 16);
@@ -245,10 +246,10 @@ export function measureDistances(job: usize, tile: usize, block: i32, change: us
       left = knownLeft;
       right = knownRight;
     } else {
-      for (; high < end; high += BLOCK_BYTES, value += 4) {
+      for (; sums < end; sums += COLUMN_BYTES, value += 4) {
         const number = v128.load32_splat(value);
-        const a = multiplySubtract(v128.load(high), shareLeft, number);
-        const b = multiplySubtract(v128.load(high, 16), shareRight, number);
+        const a = multiplySubtract(loadNarrow(sums), shareLeft, number);
+        const b = multiplySubtract(loadNarrow(sums + 32), shareRight, number);
         left = multiplyAdd(a, a, left);
         right = multiplyAdd(b, b, right);
       }
@@ -262,10 +263,10 @@ export function measureDistances(job: usize, tile: usize, block: i32, change: us
     right = f32x4.mul(right, f32x4.abs(changeRight));
   } else {
     const afterLeft = v128.load(question, field.AFTER), afterRight = v128.load(question, field.AFTER + 16);
-    for (; high < end; high += BLOCK_BYTES, value += 4, delta += 4) {
+    for (; sums < end; sums += COLUMN_BYTES, value += 4, delta += 4) {
       const number = v128.load32_splat(value), moved = v128.load32_splat(delta);
-      const near = multiplySubtract(v128.load(high), shareLeft, number);
-      const far = multiplySubtract(v128.load(high, 16), shareRight, number);
+      const near = multiplySubtract(loadNarrow(sums), shareLeft, number);
+      const far = multiplySubtract(loadNarrow(sums + 32), shareRight, number);
       const a = multiplyAdd(near, changeLeft, f32x4.mul(moved, afterLeft));
       const b = multiplyAdd(far, changeRight, f32x4.mul(moved, afterRight));
       left = multiplyAdd(a, a, left);

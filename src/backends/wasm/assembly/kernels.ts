@@ -7,15 +7,12 @@ import {
   BLOCK_BYTES,
   BLOCK_ROWS,
   CHUNK_TERMS,
+  COLUMN_BYTES,
   COLUMNS,
   EXACT_TERMS,
-  HIGH,
-  LOW,
   PAIR_COUNT,
   SCRATCH,
-  SHIFT,
-  SINK,
-  SINK_POWER,
+  SUMS,
   TERM_COUNT,
   TERM_VALUES,
   SHARED_VALUE_PAIR_COUNT,
@@ -24,8 +21,9 @@ import {
 import { chargeChunk, judge } from "./ledger.ts";
 import { addChanges } from "./certificate_sums.ts";
 import { difference, listMoved } from "./changed_pairs.ts";
-import { loadTotals, multiplyAdd } from "./lanes.ts";
+import { multiplyAdd } from "./lanes.ts";
 import { addExactly, addFour, addOneExactly, addTwo } from "./products.ts";
+import { addOneAndRead, isSteepBlock, read, readBlock } from "./reads.ts";
 import { activeRows, areFew as areFewRows } from "./rows.ts";
 import { scoreChunk } from "./scores.ts";
 import { clearBlock, raiseShifts, settleBlock } from "./shifts.ts";
@@ -34,9 +32,9 @@ import { boundRows } from "./row_bounds.ts";
 import { joinSharedValues, widenWeights } from "./shared_values.ts";
 import { takeRows } from "./taken_rows.ts";
 import { unpackKeys, unpackValues } from "./unpack.ts";
-import { clearEvents, GATHERED_AT, VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
+import { clearEvents, VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
 
-export { addChanges, boundRows, difference, listMoved, takeRows, unpackKeys, unpackValues };
+export { addChanges, boundRows, difference, listMoved, read, takeRows, unpackKeys, unpackValues };
 
 /** The bits of all rows of a block. */
 const ALL_ROWS: i32 = (1 << BLOCK_ROWS) - 1;
@@ -79,25 +77,55 @@ export function settle(job: usize, first: i32, end: i32): void {
  * returns whether there are any.
  */
 export function patch(job: usize, first: i32, end: i32): bool {
-  const terms = load<i32>(job + TERM_COUNT), allPairs = load<i32>(job + PAIR_COUNT);
-  const sharedAt = 2 * allPairs, sharedEnd = sharedAt + 2 * load<i32>(job + SHARED_VALUE_PAIR_COUNT);
-  const areFew = terms <= load<i32>(job + EXACT_TERMS);
   let isFlagged = false;
   for (let block = first; block < end; block++) {
-    const rows = activeRows(job, block);
-    clearEvents(job, block);
-    for (let term = 0; term < terms; term += CHUNK_TERMS) {
-      const count = min(CHUNK_TERMS, terms - term);
-      const pairsBefore = min(term >> 1, allPairs), pairs = min(count >> 1, allPairs - pairsBefore);
-      scoreChunk(job, block, term - pairsBefore, count - pairs, rows);
-      const peaked = weighChunk(job, block, term, count, pairs);
-      // Chunks are of even size, so no pair of either kind is parted.
-      const from = max(term, sharedAt), sharedValuePairs = max(0, min(term + count, sharedEnd) - from) >> 1;
-      addChunk(job, block, term, count, from - term, sharedValuePairs, rows, areFew ? rows : rows & peaked);
-    }
+    patchBlock(job, block, 0, 0);
     isFlagged = judge(job, block) || isFlagged;
   }
   return isFlagged;
+}
+
+/**
+ * `patch` and then `read`, a block at a time, while its sums are in registers or the nearest cache. Returns 1
+ * if a row was flagged, plus 2 if one is steep.
+ */
+export function patchAndRead(job: usize, first: i32, end: i32, target: usize, stride: usize, steep: i32): i32 {
+  let found = 0;
+  for (let block = first; block < end; block++, target += BLOCK_ROWS * stride) {
+    const isRead = patchBlock(job, block, target, stride);
+    if (judge(job, block)) found |= 1;
+    if (isRead ? isSteepBlock(job, block, steep) : readBlock(job, block, target, stride, steep)) found |= 2;
+  }
+  return found;
+}
+
+/**
+ * Patches one block. If there is a target, and a single term is left to be summed in float64, the rows are
+ * read to it on the way; returns whether they were.
+ */
+function patchBlock(job: usize, block: i32, target: usize, stride: usize): bool {
+  const terms = load<i32>(job + TERM_COUNT), allPairs = load<i32>(job + PAIR_COUNT);
+  const sharedAt = 2 * allPairs, sharedEnd = sharedAt + 2 * load<i32>(job + SHARED_VALUE_PAIR_COUNT);
+  const areFew = terms <= load<i32>(job + EXACT_TERMS), rows = activeRows(job, block);
+  let isRead = false;
+  clearEvents(job, block);
+  for (let term = 0; term < terms; term += CHUNK_TERMS) {
+    const count = min(CHUNK_TERMS, terms - term);
+    const pairsBefore = min(term >> 1, allPairs), pairs = min(count >> 1, allPairs - pairsBefore);
+    scoreChunk(job, block, term - pairsBefore, count - pairs, rows);
+    const peaked = weighChunk(job, block, term, count, pairs);
+    // Chunks are of even size, so no pair of either kind is parted.
+    const from = max(term, sharedAt), sharedValuePairs = max(0, min(term + count, sharedEnd) - from) >> 1;
+    const exact = areFew ? rows : rows & peaked, left = count - sharedValuePairs;
+    if (target != 0 && left == 1 && exact == rows && !areFewRows(rows)) {
+      const values = load<usize>(job + TERM_VALUES) + (<usize> term << 2);
+      widenWeights(job, values, count, from - term, sharedValuePairs);
+      addOneAndRead(job, block, target, stride);
+      chargeChunk(job, block, count, exact);
+      isRead = term + count == terms;
+    } else addChunk(job, block, term, count, from - term, sharedValuePairs, rows, exact);
+  }
+  return isRead;
 }
 
 /**
@@ -152,92 +180,6 @@ export function weigh(job: usize, block: i32, target: usize): void {
     const weights = load<usize>(job + SCRATCH) + WEIGHTS_AT;
     memory.copy(target + <usize> term * BLOCK_BYTES, weights, <usize> count * BLOCK_BYTES);
   }
-}
-
-/**
- * o = u / l of every row of the blocks, dv numbers each, to `target` for the first row and `stride` bytes
- * further on for each next one; rows without mass are 0. Returns whether a row with mass has a shift of
- * `steep` or more either way.
- */
-export function read(job: usize, first: i32, end: i32, target: usize, stride: usize, steep: i32): bool {
-  let isSteep = false;
-  for (let block = first; block < end; block++) {
-    for (let lane: usize = 0; lane < <usize> BLOCK_BYTES; lane += 16, target += 4 * stride) {
-      isSteep = readFour(job, block, lane, target, stride, steep) || isSteep;
-    }
-  }
-  return isSteep;
-}
-
-/**
- * Reads four rows, four columns at a time. The division is in float64, where the roundings of sum and
- * quotient do not matter.
- */
-function readFour(job: usize, block: i32, lane: usize, target: usize, stride: usize, steep: i32): bool {
-  const valueDim = load<usize>(job + VALUE_DIM);
-  const start = <usize> block * load<usize>(job + COLUMNS) * BLOCK_BYTES + lane;
-  let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
-  const massAt = valueDim * BLOCK_BYTES;
-  const masses = v128.load(high + massAt);
-  let massLeft = loadTotals(high + massAt, low + massAt);
-  let massRight = loadTotals(high + massAt + 8, low + massAt + 8);
-  if (load<f64>(job + SINK) > 0) {
-    const shifts = load<usize>(job + SHIFT) + <usize> block * BLOCK_BYTES + lane;
-    massLeft = f64x2.add(massLeft, sinkOf(job, load<i32>(shifts), load<i32>(shifts, 4)));
-    massRight = f64x2.add(massRight, sinkOf(job, load<i32>(shifts, 8), load<i32>(shifts, 12)));
-  }
-  const shareLeft = shareOf(massLeft), shareRight = shareOf(massRight);
-  let c: usize = 0;
-  for (; c + 4 <= valueDim; c += 4, high += 4 * BLOCK_BYTES, low += 4 * BLOCK_BYTES) {
-    const a = outputs(high, low, shareLeft, shareRight);
-    const b = outputs(high + BLOCK_BYTES, low + BLOCK_BYTES, shareLeft, shareRight);
-    const d = outputs(high + 2 * BLOCK_BYTES, low + 2 * BLOCK_BYTES, shareLeft, shareRight);
-    const e = outputs(high + 3 * BLOCK_BYTES, low + 3 * BLOCK_BYTES, shareLeft, shareRight);
-    const leftOfAB = v128.shuffle<f32>(a, b, 0, 4, 1, 5), rightOfAB = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
-    const leftOfDE = v128.shuffle<f32>(d, e, 0, 4, 1, 5), rightOfDE = v128.shuffle<f32>(d, e, 2, 6, 3, 7);
-    const at = target + (c << 2);
-    v128.store(at, v128.shuffle<f64>(leftOfAB, leftOfDE, 0, 2));
-    v128.store(at + stride, v128.shuffle<f64>(leftOfAB, leftOfDE, 1, 3));
-    v128.store(at + 2 * stride, v128.shuffle<f64>(rightOfAB, rightOfDE, 0, 2));
-    v128.store(at + 3 * stride, v128.shuffle<f64>(rightOfAB, rightOfDE, 1, 3));
-  }
-  for (; c < valueDim; c++, high += BLOCK_BYTES, low += BLOCK_BYTES) {
-    const a = outputs(high, low, shareLeft, shareRight);
-    const at = target + (c << 2);
-    v128.store_lane<f32>(at, a, 0);
-    v128.store_lane<f32>(at + stride, a, 1);
-    v128.store_lane<f32>(at + 2 * stride, a, 2);
-    v128.store_lane<f32>(at + 3 * stride, a, 3);
-  }
-  const shifts = i32x4.abs(v128.load(load<usize>(job + SHIFT) + <usize> block * BLOCK_BYTES + lane));
-  const isFar = i32x4.ge_s(shifts, i32x4.splat(steep));
-  return v128.any_true(v128.and(isFar, f32x4.gt(masses, f32x4.splat(0))));
-}
-
-/** The weight of the sink in two rows, under their shifts. */
-function sinkOf(job: usize, shift0: i32, shift1: i32): v128 {
-  const sink = load<f64>(job + SINK), power = load<i32>(job + SINK_POWER);
-  return f64x2.replace_lane(f64x2.splat(sink * powerOfTwo(power - shift0)), 1, sink * powerOfTwo(power - shift1));
-}
-
-/** 2^power, for powers within ±1000; those beyond count as that. */
-function powerOfTwo(power: i32): f64 {
-  const within = max(-1000, min(power, 1000));
-  return reinterpret<f64>((<i64> within + 1023) << 52);
-}
-
-/** Outputs are never −0, since the sign of a sum that is 0 is accidental. */
-@inline
-function outputs(high: usize, low: usize, shareLeft: v128, shareRight: v128): v128 {
-  const left = f32x4.demote_f64x2_zero(f64x2.mul(loadTotals(high, low), shareLeft));
-  const right = f32x4.demote_f64x2_zero(f64x2.mul(loadTotals(high + 8, low + 8), shareRight));
-  return f32x4.add(v128.shuffle<f64>(left, right, 0, 2), f32x4.splat(0));
-}
-
-@inline
-function shareOf(masses: v128): v128 {
-  const shares = f64x2.div(f64x2.splat(1), masses);
-  return v128.and(shares, f64x2.gt(masses, f64x2.splat(0)));
 }
 
 /** Whether a multiply-add rounds once here. */
@@ -327,23 +269,22 @@ function addExactChunk(
   oneByOne: bool,
 ): void {
   const columns = load<usize>(job + COLUMNS), scratch = load<usize>(job + SCRATCH);
-  const start = <usize> block * columns * BLOCK_BYTES;
-  let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
+  let sums = load<usize>(job + SUMS) + <usize> block * columns * COLUMN_BYTES;
   const left = widenWeights(job, values, count, from, sharedValuePairs);
   if (oneByOne) {
     for (let asked = rows; asked != 0; asked &= asked - 1) {
       const row = <usize> ctz(asked) << 2, weights = scratch + WIDE_WEIGHTS_AT + 2 * row;
-      addRowExactly(weights, scratch + VALUES_AT, columns, left, high + row, low + row, scratch + GATHERED_AT);
+      addRowExactly(weights, scratch + VALUES_AT, columns, left, sums + 2 * row);
     }
     return;
   }
   const used = load<usize>(job + VALUE_DIM) + 2;
   if (left == 1) {
-    addOneExactly(scratch + WIDE_WEIGHTS_AT, load<usize>(scratch + VALUES_AT), used, high, low);
+    addOneExactly(scratch + WIDE_WEIGHTS_AT, load<usize>(scratch + VALUES_AT), used, sums);
     return;
   }
-  for (let c: usize = 0; c < used; c++, high += BLOCK_BYTES, low += BLOCK_BYTES) {
-    addExactly(scratch + WIDE_WEIGHTS_AT, scratch + VALUES_AT, c << 2, left, high, low);
+  for (let c: usize = 0; c < used; c++, sums += COLUMN_BYTES) {
+    addExactly(scratch + WIDE_WEIGHTS_AT, scratch + VALUES_AT, c << 2, left, sums);
   }
 }
 
@@ -358,8 +299,7 @@ function addPlainChunk(
   oneByOne: bool,
 ): void {
   const columns = load<usize>(job + COLUMNS), scratch = load<usize>(job + SCRATCH);
-  const start = <usize> block * columns * BLOCK_BYTES;
-  let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
+  let sums = load<usize>(job + SUMS) + <usize> block * columns * COLUMN_BYTES;
   let left = count;
   if (sharedValuePairs > 0) {
     left = joinSharedValues(job, values, count, from, sharedValuePairs);
@@ -369,14 +309,12 @@ function addPlainChunk(
   if (oneByOne) {
     for (let asked = rows; asked != 0; asked &= asked - 1) {
       const row = <usize> ctz(asked) << 2;
-      addRow(weights + row, values, columns, left, high + row, low + row, scratch + GATHERED_AT);
+      addRow(weights + row, values, columns, left, sums + 2 * row);
     }
     return;
   }
   const used = load<usize>(job + VALUE_DIM) + 2;
   let c: usize = 0;
-  for (; c + 2 < used; c += 4, high += 4 * BLOCK_BYTES, low += 4 * BLOCK_BYTES) {
-    addFour(weights, values, c << 2, left, high, low);
-  }
-  if (c < used) addTwo(weights, values, c << 2, left, high, low);
+  for (; c + 2 < used; c += 4, sums += 4 * COLUMN_BYTES) addFour(weights, values, c << 2, left, sums);
+  if (c < used) addTwo(weights, values, c << 2, left, sums);
 }

@@ -14,30 +14,24 @@ export function multiplySubtract(a: v128, b: v128, c: v128): v128 {
   return f32x4.sub(c, f32x4.mul(a, b));
 }
 
-/** (high, low) + term → (high, low), both in memory, with a relative error of at most 2u². */
+/** Adds four float32 numbers to sums of four rows in memory, with a relative error of at most 2^−53. */
 @inline
-export function addToTwoFloats(high: usize, low: usize, term: v128): void {
-  const held = v128.load(high);
-  const sum = f32x4.add(held, term);
-  const taken = f32x4.sub(sum, held);
-  const dropped = f32x4.add(f32x4.sub(held, f32x4.sub(sum, taken)), f32x4.sub(term, taken));
-  const rest = f32x4.add(v128.load(low), dropped);
-  const total = f32x4.add(sum, rest);
-  v128.store(high, total);
-  v128.store(low, f32x4.sub(rest, f32x4.sub(total, sum)));
+export function addToSums(sums: usize, terms: v128): void {
+  const left = f64x2.promote_low_f32x4(terms);
+  const right = f64x2.promote_low_f32x4(v128.shuffle<f64>(terms, terms, 1, 1));
+  v128.store(sums, f64x2.add(v128.load(sums), left));
+  v128.store(sums, f64x2.add(v128.load(sums, 16), right), 16);
 }
 
-/**
- * Two float32 numbers in memory as float64. A load and a conversion are one instruction, which takes no
- * shuffle as the conversion of a register does.
- */
+/** Four numbers in float64 as float32. */
 @inline
-export function loadWide(at: usize): v128 {
-  return f64x2.promote_low_f32x4(v128.load64_zero(at));
+export function narrow(left: v128, right: v128): v128 {
+  return v128.shuffle<f64>(f32x4.demote_f64x2_zero(left), f32x4.demote_f64x2_zero(right), 0, 2);
 }
 
-/** The two numbers in memory at `high` and `low` as their sum in float64, for the two rows there. */
+/** Sums of four rows in memory as float32. */
 @inline
-export function loadTotals(high: usize, low: usize): v128 {
-  return f64x2.add(loadWide(high), loadWide(low));
+export function loadNarrow(sums: usize): v128 {
+  return narrow(v128.load(sums), v128.load(sums, 16));
 }
+

@@ -2,8 +2,7 @@
 //
 // A chunk of k terms with weights a_t is summed from 0 in k multiply-adds, each of which rounds a partial sum
 // no larger than p = Σ|a_t v_t| (the plain build also rounds the product): the error is at most (k+1)·u·p.
-// Adding that to two floats has a relative error of at most 2u² (Joldes, Muller, Popescu, "Tight and rigorous
-// error bounds for basic building blocks of double-word arithmetic", ACM TOMS 44(2), 2017: DWPlusFP).
+// Adding that in float64 has a relative error of at most 2^−53, which is below 2u²; it is charged as 2u².
 // Rounding a product that becomes subnormal loses 2^−150. So for a column of the weighted sum, where |a_t
 // v_t| ≤ a_t·‖v_t‖∞, a chunk adds at most
 //
@@ -17,6 +16,7 @@
 
 import {
   BLOCK_BYTES,
+  COLUMN_BYTES,
   EMPTY_SHIFT,
   FLAGS,
   MASS_ERROR,
@@ -27,23 +27,20 @@ import {
   TOLERANCE,
   VALUE_DIM,
 } from "../job_fields.ts";
-import { multiplyAdd } from "./lanes.ts";
+import { loadNarrow, multiplyAdd } from "./lanes.ts";
 import { CHARGES_AT, massAt } from "./weights.ts";
 
 const ROUNDING: f32 = 5.9604644775390625e-8;
 /**
- * What is summed in two float32 or in float64 is charged this multiple of its proven bound. A row is trusted
+ * What is summed in float64 is charged this multiple of its proven bound. A row is trusted
  * up to LEAST_TOLERANCE, since bounds on sums in float32 are far above what happens; these bounds are close
  * to it, and a row from which most of its mass has left would be off by that much.
  */
 const CAUTION: f32 = 512;
-/**
- * 2^−47 bounds the rounding of at most 32 additions in float64 and of splitting the sum into two float32
- * numbers.
- */
+/** 2^−47 bounds the rounding of at most 33 additions in float64 and of their products. */
 const EXACT_ROUNDING: f32 = CAUTION * 7.105427357601002e-15;
-/** 8u²: twice the error bound of two additions, which covers the error of the magnitude itself. */
-const TWO_FLOAT_ROUNDING: f32 = CAUTION * 2.842170943040401e-14;
+/** 8u²: far above the error of two additions, which covers the error of the magnitude itself. */
+const SUM_ROUNDING: f32 = CAUTION * 2.842170943040401e-14;
 const SUBNORMAL_ROUNDING: f32 = 9.183549615799121e-41;
 const KEEP_UP: f32 = 1.000000476837158;
 /** Weights of a row whose mass is below 2^−60, under its shift, are too near to underflow. */
@@ -60,13 +57,13 @@ export function chargeChunk(job: usize, block: i32, count: i32, exact: i32): voi
 @inline
 function chargeFour(job: usize, block: i32, rows: usize, lane: usize, count: i32, exact: i32): void {
   const charges = load<usize>(job + SCRATCH) + CHARGES_AT + lane;
-  const mass = massAt(job, block) + lane;
+  const mass = massAt(job, block) + 2 * lane;
   const bits = v128.and(i32x4.splat(exact), i32x4(1, 2, 4, 8));
   const plainSteps = f32x4.splat(<f32> (count + 1) * ROUNDING);
   const steps = v128.bitselect(plainSteps, f32x4.splat(EXACT_ROUNDING), i32x4.eq(bits, i32x4.splat(0)));
   const active = v128.load(load<usize>(job + ROW_MASK) + rows);
-  charge(load<usize>(job + MASS_ERROR) + rows, v128.load(charges), v128.load(mass), steps, active);
-  const magnitude = v128.load(mass, BLOCK_BYTES);
+  charge(load<usize>(job + MASS_ERROR) + rows, v128.load(charges), loadNarrow(mass), steps, active);
+  const magnitude = loadNarrow(mass + COLUMN_BYTES);
   charge(load<usize>(job + SUM_ERROR) + rows, v128.load(charges, BLOCK_BYTES), magnitude, steps, active);
 }
 
@@ -74,7 +71,7 @@ function chargeFour(job: usize, block: i32, rows: usize, lane: usize, count: i32
 function charge(error: usize, charged: v128, held: v128, steps: v128, active: v128): void {
   let added = multiplyAdd(charged, steps, f32x4.splat(SUBNORMAL_ROUNDING));
   const peak = f32x4.add(f32x4.abs(held), charged);
-  added = multiplyAdd(peak, f32x4.splat(TWO_FLOAT_ROUNDING), added);
+  added = multiplyAdd(peak, f32x4.splat(SUM_ROUNDING), added);
   const before = v128.load(error);
   const after = f32x4.mul(f32x4.add(before, added), f32x4.splat(KEEP_UP));
   v128.store(error, v128.bitselect(after, before, active));
@@ -88,7 +85,7 @@ export function judge(job: usize, block: i32): bool {
 }
 
 function judgeFour(job: usize, block: i32, rows: usize, lane: usize): v128 {
-  const mass = v128.load(massAt(job, block) + lane), magnitude = v128.load(massAt(job, block) + lane, BLOCK_BYTES);
+  const at = massAt(job, block) + 2 * lane, mass = loadNarrow(at), magnitude = loadNarrow(at + COLUMN_BYTES);
   const isEmpty = i32x4.eq(v128.load(load<usize>(job + SHIFT) + rows), i32x4.splat(EMPTY_SHIFT));
   let trusted = f32x4.ge(mass, f32x4.splat(LEAST_MASS));
   trusted = v128.and(trusted, isWithin(job, MASS_ERROR, rows, mass));

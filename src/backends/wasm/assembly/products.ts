@@ -4,8 +4,8 @@
 // Each lane belongs to one row and one column, and all lanes take the steps in the same order. So the bits of
 // a score depend on the query and the key alone, and those of a sum on the row's own weights and values.
 
-import { BLOCK_BYTES } from "../job_fields.ts";
-import { addToTwoFloats, loadTotals, multiplyAdd } from "./lanes.ts";
+import { BLOCK_BYTES, COLUMN_BYTES } from "../job_fields.ts";
+import { addToSums, multiplyAdd } from "./lanes.ts";
 
 /** Scores of a block of rows with four keys, scale · q·k each, before softcap and bias. */
 export function scoreFour(query: usize, key0: usize, key1: usize, key2: usize, key3: usize, headDim: i32, scale: v128, target: usize): void {
@@ -104,9 +104,9 @@ export function scoreOne(query: usize, key0: usize, headDim: i32, scale: v128, t
 
 /**
  * Adds the contributions of `count` terms to four columns of a block's sums: products of weights and values
- * are summed in float32, and that sum is added to the sums in two floats.
+ * are summed in float32, and that sum is added to the sums in float64.
  */
-export function addFour(weights: usize, values: usize, column: usize, count: i32, high: usize, low: usize): void {
+export function addFour(weights: usize, values: usize, column: usize, count: i32, sums: usize): void {
   let left0 = f32x4.splat(0), left1 = f32x4.splat(0), left2 = f32x4.splat(0), left3 = f32x4.splat(0);
   let right0 = f32x4.splat(0), right1 = f32x4.splat(0), right2 = f32x4.splat(0), right3 = f32x4.splat(0);
   const end = values + (count << 2);
@@ -159,18 +159,18 @@ export function addFour(weights: usize, values: usize, column: usize, count: i32
     left3 = multiplyAdd(leftWeight0, factor, left3);
     right3 = multiplyAdd(rightWeight0, factor, right3);
   }
-  addToTwoFloats(high, low, left0);
-  addToTwoFloats(high + 16, low + 16, right0);
-  addToTwoFloats(high + 32, low + 32, left1);
-  addToTwoFloats(high + 48, low + 48, right1);
-  addToTwoFloats(high + 64, low + 64, left2);
-  addToTwoFloats(high + 80, low + 80, right2);
-  addToTwoFloats(high + 96, low + 96, left3);
-  addToTwoFloats(high + 112, low + 112, right3);
+  addToSums(sums, left0);
+  addToSums(sums + 32, right0);
+  addToSums(sums + 64, left1);
+  addToSums(sums + 96, right1);
+  addToSums(sums + 128, left2);
+  addToSums(sums + 160, right2);
+  addToSums(sums + 192, left3);
+  addToSums(sums + 224, right3);
 }
 
 /** The same for two columns, for values whose last four columns have only two in use. */
-export function addTwo(weights: usize, values: usize, column: usize, count: i32, high: usize, low: usize): void {
+export function addTwo(weights: usize, values: usize, column: usize, count: i32, sums: usize): void {
   let left0 = f32x4.splat(0), left1 = f32x4.splat(0), right0 = f32x4.splat(0), right1 = f32x4.splat(0);
   const end = values + (count << 2);
   for (; values < end; values += 4, weights += 32) {
@@ -183,17 +183,17 @@ export function addTwo(weights: usize, values: usize, column: usize, count: i32,
     left1 = multiplyAdd(leftWeight, factor, left1);
     right1 = multiplyAdd(rightWeight, factor, right1);
   }
-  addToTwoFloats(high, low, left0);
-  addToTwoFloats(high + 16, low + 16, right0);
-  addToTwoFloats(high + 32, low + 32, left1);
-  addToTwoFloats(high + 48, low + 48, right1);
+  addToSums(sums, left0);
+  addToSums(sums + 32, right0);
+  addToSums(sums + 64, left1);
+  addToSums(sums + 96, right1);
 }
 
 /**
  * The same for one column in float64, with weights in float64: products are exact, and their sum has 53 bits.
  * It takes several times as long, and is used for chunks in which one term is a large part of a row.
  */
-export function addExactly(weights: usize, values: usize, column: usize, count: i32, high: usize, low: usize): void {
+export function addExactly(weights: usize, values: usize, column: usize, count: i32, sums: usize): void {
   let sum0 = f64x2.splat(0), sum1 = f64x2.splat(0), sum2 = f64x2.splat(0), sum3 = f64x2.splat(0);
   const end = values + (count << 2);
   for (; values < end; values += 4, weights += 64) {
@@ -203,37 +203,27 @@ export function addExactly(weights: usize, values: usize, column: usize, count: 
     sum2 = f64x2.add(sum2, f64x2.mul(v128.load(weights, 32), factor));
     sum3 = f64x2.add(sum3, f64x2.mul(v128.load(weights, 48), factor));
   }
-  addDoubles(high, low, sum0, sum1);
-  addDoubles(high + 16, low + 16, sum2, sum3);
+  addDoubles(sums, sum0, sum1);
+  addDoubles(sums + 32, sum2, sum3);
 }
 
 /**
- * As `addExactly`, of a single term to all `used` columns: its weights stay in registers. The sum begins at 0
- * as it does there, so that the sign of a zero is the same.
+ * As `addExactly`, of a single term to all `used` columns: its weights stay in registers. It does not begin at
+ * 0 as that does, which is the same, since no sum is −0.
  */
-export function addOneExactly(weights: usize, value: usize, used: usize, high: usize, low: usize): void {
+export function addOneExactly(weights: usize, value: usize, used: usize, sums: usize): void {
   const weight0 = v128.load(weights), weight1 = v128.load(weights, 16);
   const weight2 = v128.load(weights, 32), weight3 = v128.load(weights, 48);
-  const nothing = f64x2.splat(0);
-  for (const end = value + (used << 2); value < end; value += 4, high += BLOCK_BYTES, low += BLOCK_BYTES) {
+  for (const end = value + (used << 2); value < end; value += 4, sums += COLUMN_BYTES) {
     const factor = f64x2.splat(<f64> load<f32>(value));
-    const sum0 = f64x2.add(nothing, f64x2.mul(weight0, factor));
-    const sum1 = f64x2.add(nothing, f64x2.mul(weight1, factor));
-    addDoubles(high, low, sum0, sum1);
-    const sum2 = f64x2.add(nothing, f64x2.mul(weight2, factor));
-    const sum3 = f64x2.add(nothing, f64x2.mul(weight3, factor));
-    addDoubles(high + 16, low + 16, sum2, sum3);
+    addDoubles(sums, f64x2.mul(weight0, factor), f64x2.mul(weight1, factor));
+    addDoubles(sums + 32, f64x2.mul(weight2, factor), f64x2.mul(weight3, factor));
   }
 }
 
-/** The two floats are added in float64, whose rounding is less than that of two-float addition. */
+/** Adds to the sums of four rows. */
 @inline
-export function addDoubles(high: usize, low: usize, left: v128, right: v128): void {
-  const first = f64x2.add(left, loadTotals(high, low));
-  const second = f64x2.add(right, loadTotals(high + 8, low + 8));
-  const first32 = f32x4.demote_f64x2_zero(first), second32 = f32x4.demote_f64x2_zero(second);
-  v128.store(high, v128.shuffle<f64>(first32, second32, 0, 2));
-  const firstRest = f32x4.demote_f64x2_zero(f64x2.sub(first, f64x2.promote_low_f32x4(first32)));
-  const secondRest = f32x4.demote_f64x2_zero(f64x2.sub(second, f64x2.promote_low_f32x4(second32)));
-  v128.store(low, v128.shuffle<f64>(firstRest, secondRest, 0, 2));
+export function addDoubles(sums: usize, left: v128, right: v128): void {
+  v128.store(sums, f64x2.add(v128.load(sums), left));
+  v128.store(sums, f64x2.add(v128.load(sums, 16), right), 16);
 }

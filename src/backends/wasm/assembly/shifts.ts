@@ -4,20 +4,20 @@
 import {
   BLOCK_BYTES,
   CEILING,
+  COLUMN_BYTES,
   COLUMNS,
   EMPTY_SHIFT,
   HEAVY_POWERS,
-  HIGH,
-  LOW,
   MASS_ERROR,
   OPEN_CEILING,
   ROW_MASK,
   SCRATCH,
   SHIFT,
   SUM_ERROR,
+  SUMS,
 } from "../job_fields.ts";
 import { clamp, roundedPower, ROUNDER_BITS } from "./exponential.ts";
-import { multiplyAdd } from "./lanes.ts";
+import { loadNarrow, multiplyAdd } from "./lanes.ts";
 import { massAt } from "./weights.ts";
 
 /** The error of a row whose sums underflow when it is moved. */
@@ -34,11 +34,11 @@ export function clearBlock(job: usize, block: i32): void {
     replace(load<usize>(job + MASS_ERROR) + rows, nothing, active);
     replace(load<usize>(job + SUM_ERROR) + rows, nothing, active);
     const columns = load<usize>(job + COLUMNS);
-    let high = load<usize>(job + HIGH) + <usize> block * columns * BLOCK_BYTES + lane;
-    let low = load<usize>(job + LOW) + <usize> block * columns * BLOCK_BYTES + lane;
-    for (let c: usize = 0; c < columns; c++, high += BLOCK_BYTES, low += BLOCK_BYTES) {
-      replace(high, nothing, active);
-      replace(low, nothing, active);
+    const left = v128.shuffle<f32>(active, active, 0, 0, 1, 1), right = v128.shuffle<f32>(active, active, 2, 2, 3, 3);
+    let sums = load<usize>(job + SUMS) + <usize> block * columns * COLUMN_BYTES + 2 * lane;
+    for (let c: usize = 0; c < columns; c++, sums += COLUMN_BYTES) {
+      replace(sums, nothing, left);
+      replace(sums + 16, nothing, right);
     }
   }
 }
@@ -80,21 +80,23 @@ function scaleFour(job: usize, block: i32, lane: usize, difference: v128): void 
   const rows = <usize> block * BLOCK_BYTES + lane;
   const moved = i32x4.ne(difference, i32x4.splat(0));
   const lost = v128.and(f32x4.splat(VANISHING), moved);
-  const masses = massAt(job, block) + lane;
-  scaleError(load<usize>(job + MASS_ERROR) + rows, factor, f32x4.mul(v128.load(masses), lost));
-  scaleError(load<usize>(job + SUM_ERROR) + rows, factor, f32x4.mul(v128.load(masses, BLOCK_BYTES), lost));
+  const masses = massAt(job, block) + 2 * lane;
+  scaleError(load<usize>(job + MASS_ERROR) + rows, factor, f32x4.mul(loadNarrow(masses), lost));
+  scaleError(load<usize>(job + SUM_ERROR) + rows, factor, f32x4.mul(loadNarrow(masses + COLUMN_BYTES), lost));
   const columns = load<usize>(job + COLUMNS);
-  let high = load<usize>(job + HIGH) + <usize> block * columns * BLOCK_BYTES + lane;
-  let low = load<usize>(job + LOW) + <usize> block * columns * BLOCK_BYTES + lane;
-  for (let c: usize = 0; c < columns; c++, high += BLOCK_BYTES, low += BLOCK_BYTES) {
-    scale(high, factor);
-    scale(low, factor);
+  const left = f64x2.promote_low_f32x4(factor);
+  const right = f64x2.promote_low_f32x4(v128.shuffle<f64>(factor, factor, 1, 1));
+  let sums = load<usize>(job + SUMS) + <usize> block * columns * COLUMN_BYTES + 2 * lane;
+  for (let c: usize = 0; c < columns; c++, sums += COLUMN_BYTES) {
+    scale(sums, left);
+    scale(sums + 16, right);
   }
 }
 
+/** Adding 0 turns −0, which a factor of 0 makes of what is below it, into 0. */
 @inline
 function scale(at: usize, factor: v128): void {
-  v128.store(at, f32x4.mul(v128.load(at), factor));
+  v128.store(at, f64x2.add(f64x2.mul(v128.load(at), factor), f64x2.splat(0)));
 }
 
 @inline
@@ -109,7 +111,7 @@ export function settleBlock(job: usize, block: i32): void {
   for (let lane: usize = 0; lane < <usize> BLOCK_BYTES; lane += 16) {
     const rows = <usize> block * BLOCK_BYTES + lane;
     const shift = v128.load(load<usize>(job + SHIFT) + rows);
-    const mass = v128.load(massAt(job, block) + lane);
+    const mass = loadNarrow(massAt(job, block) + 2 * lane);
     const exponent = i32x4.sub(i32x4.shr_u(mass, 23), i32x4.splat(127));
     const ceiling = i32x4.add(i32x4.add(shift, exponent), i32x4.splat(HEAVY_POWERS));
     const isEmpty = i32x4.eq(shift, i32x4.splat(EMPTY_SHIFT));

@@ -3,11 +3,10 @@
 //
 // Each lane takes the steps of products.ts in the same order, so the bits are the same.
 
-import { addToTwoFloats, multiplyAdd } from "./lanes.ts";
-import { addDoubles } from "./products.ts";
+import { multiplyAdd } from "./lanes.ts";
 
-/** Bytes from one number of a row to its next, in queries, scores, weights and sums. */
-const STRIDE: usize = 32;
+/** Bytes from one number of a row to its next, in queries, scores and weights, and in sums. */
+const STRIDE: usize = 32, SUM_STRIDE: usize = 64;
 
 /**
  * Scores of one row with `count` keys, scale · q·k each, before softcap and bias. `keys` is the list of their
@@ -80,29 +79,14 @@ function scoreEight(
   scatter(target + 4 * STRIDE, f32x4.mul(scale, far));
 }
 
-/**
- * Adds the contributions of `count` terms to the first `end` columns of a row's sums, a multiple of four.
- * `gathered` has room for the high and low parts of four columns.
- */
-export function addRow(
-  weights: usize,
-  values: usize,
-  end: usize,
-  count: i32,
-  high: usize,
-  low: usize,
-  gathered: usize,
-): void {
+/** Adds the contributions of `count` terms to the first `end` columns of a row's sums, a multiple of four. */
+export function addRow(weights: usize, values: usize, end: usize, count: i32, sums: usize): void {
   let c: usize = 0;
-  for (; c + 32 <= end; c += 32, high += 32 * STRIDE, low += 32 * STRIDE) {
-    addThirtyTwo(weights, values, c << 2, count, high, low, gathered);
-  }
-  for (; c < end; c += 4, high += 4 * STRIDE, low += 4 * STRIDE) {
-    addFour(weights, values, c << 2, count, high, low, gathered);
-  }
+  for (; c + 32 <= end; c += 32, sums += 32 * SUM_STRIDE) addThirtyTwo(weights, values, c << 2, count, sums);
+  for (; c < end; c += 4, sums += 4 * SUM_STRIDE) addFour(weights, values, c << 2, count, sums);
 }
 
-function addThirtyTwo(weights: usize, values: usize, column: usize, count: i32, high: usize, low: usize, gathered: usize): void {
+function addThirtyTwo(weights: usize, values: usize, column: usize, count: i32, sums: usize): void {
   let sum0 = f32x4.splat(0), sum1 = f32x4.splat(0), sum2 = f32x4.splat(0), sum3 = f32x4.splat(0);
   let sum4 = f32x4.splat(0), sum5 = f32x4.splat(0), sum6 = f32x4.splat(0), sum7 = f32x4.splat(0);
   for (const end = values + (<usize> count << 2); values < end; values += 4, weights += STRIDE) {
@@ -117,32 +101,32 @@ function addThirtyTwo(weights: usize, values: usize, column: usize, count: i32, 
     sum6 = multiplyAdd(weight, v128.load(value, 96), sum6);
     sum7 = multiplyAdd(weight, v128.load(value, 112), sum7);
   }
-  addSums(high, low, sum0, gathered);
-  addSums(high + 4 * STRIDE, low + 4 * STRIDE, sum1, gathered);
-  addSums(high + 8 * STRIDE, low + 8 * STRIDE, sum2, gathered);
-  addSums(high + 12 * STRIDE, low + 12 * STRIDE, sum3, gathered);
-  addSums(high + 16 * STRIDE, low + 16 * STRIDE, sum4, gathered);
-  addSums(high + 20 * STRIDE, low + 20 * STRIDE, sum5, gathered);
-  addSums(high + 24 * STRIDE, low + 24 * STRIDE, sum6, gathered);
-  addSums(high + 28 * STRIDE, low + 28 * STRIDE, sum7, gathered);
+  addSums(sums, sum0);
+  addSums(sums + 4 * SUM_STRIDE, sum1);
+  addSums(sums + 8 * SUM_STRIDE, sum2);
+  addSums(sums + 12 * SUM_STRIDE, sum3);
+  addSums(sums + 16 * SUM_STRIDE, sum4);
+  addSums(sums + 20 * SUM_STRIDE, sum5);
+  addSums(sums + 24 * SUM_STRIDE, sum6);
+  addSums(sums + 28 * SUM_STRIDE, sum7);
 }
 
-function addFour(weights: usize, values: usize, column: usize, count: i32, high: usize, low: usize, gathered: usize): void {
+function addFour(weights: usize, values: usize, column: usize, count: i32, sums: usize): void {
   let sum = f32x4.splat(0);
   for (const end = values + (<usize> count << 2); values < end; values += 4, weights += STRIDE) {
     sum = multiplyAdd(v128.load32_splat(weights), v128.load(load<usize>(values) + column), sum);
   }
-  addSums(high, low, sum, gathered);
+  addSums(sums, sum);
 }
 
 /** As `addRow`, in float64, with weights at a stride of 2 · STRIDE bytes. */
-export function addRowExactly(weights: usize, values: usize, end: usize, count: i32, high: usize, low: usize, gathered: usize): void {
-  for (let c: usize = 0; c < end; c += 4, high += 4 * STRIDE, low += 4 * STRIDE) {
-    addFourExactly(weights, values, c << 2, count, high, low, gathered);
+export function addRowExactly(weights: usize, values: usize, end: usize, count: i32, sums: usize): void {
+  for (let c: usize = 0; c < end; c += 4, sums += 4 * SUM_STRIDE) {
+    addFourExactly(weights, values, c << 2, count, sums);
   }
 }
 
-function addFourExactly(weights: usize, values: usize, column: usize, count: i32, high: usize, low: usize, gathered: usize): void {
+function addFourExactly(weights: usize, values: usize, column: usize, count: i32, sums: usize): void {
   let left = f64x2.splat(0), right = f64x2.splat(0);
   for (const end = values + (<usize> count << 2); values < end; values += 4, weights += 2 * STRIDE) {
     const weight = v128.load64_splat(weights);
@@ -150,28 +134,24 @@ function addFourExactly(weights: usize, values: usize, column: usize, count: i32
     left = f64x2.add(left, f64x2.mul(weight, f64x2.promote_low_f32x4(v128.load64_zero(value))));
     right = f64x2.add(right, f64x2.mul(weight, f64x2.promote_low_f32x4(v128.load64_zero(value, 8))));
   }
-  v128.store(gathered, gather(high));
-  v128.store(gathered, gather(low), 16);
-  addDoubles(gathered, gathered + 16, left, right);
-  scatter(high, v128.load(gathered));
-  scatter(low, v128.load(gathered, 16));
+  addPair(sums, left);
+  addPair(sums + 2 * SUM_STRIDE, right);
 }
 
 @inline
-function addSums(high: usize, low: usize, sums: v128, gathered: usize): void {
-  v128.store(gathered, gather(high));
-  v128.store(gathered, gather(low), 16);
-  addToTwoFloats(gathered, gathered + 16, sums);
-  scatter(high, v128.load(gathered));
-  scatter(low, v128.load(gathered, 16));
+function addSums(sums: usize, terms: v128): void {
+  addPair(sums, f64x2.promote_low_f32x4(terms));
+  addPair(sums + 2 * SUM_STRIDE, f64x2.promote_low_f32x4(v128.shuffle<f64>(terms, terms, 1, 1)));
+}
+
+/** Adds to two neighbouring columns of a row. */
+@inline
+function addPair(sums: usize, terms: v128): void {
+  store<f64>(sums, load<f64>(sums) + f64x2.extract_lane(terms, 0));
+  store<f64>(sums, load<f64>(sums, SUM_STRIDE) + f64x2.extract_lane(terms, 1), SUM_STRIDE);
 }
 
 /** Four numbers of a row. */
-@inline
-function gather(at: usize): v128 {
-  return column(at, at + STRIDE, at + 2 * STRIDE, at + 3 * STRIDE);
-}
-
 @inline
 function column(at0: usize, at1: usize, at2: usize, at3: usize): v128 {
   let numbers = v128.load32_zero(at0);

@@ -3,19 +3,20 @@
 
 import {
   BLOCK_BYTES,
+  COLUMN_BYTES,
   COLUMNS,
   EMPTY_SHIFT,
   HEAD_DIM,
-  HIGH,
-  LOW,
   MASS_ERROR,
   QUERIES,
   SCALE,
   SHIFT,
   SUM_ERROR,
+  SUMS,
   VALUE_DIM,
 } from "../job_fields.ts";
 import * as field from "../certificate_fields.ts";
+import { loadNarrow } from "./lanes.ts";
 import { ask, constant, LARGEST, oddRows, promoteHigh, take, TINY, UP } from "./certificate_tables.ts";
 
 /**
@@ -49,18 +50,15 @@ function widened(mask: u64): v128 {
 function takeHalf(job: usize, tile: usize, block: i32, lane: usize, steep: i32): void {
   const rows = <usize> block * BLOCK_BYTES + lane, at = tile + lane;
   const valueDim = load<usize>(job + VALUE_DIM), headDim = load<usize>(job + HEAD_DIM);
-  const start = <usize> block * load<usize>(job + COLUMNS) * BLOCK_BYTES + lane;
-  const high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
-  const massAt = valueDim * BLOCK_BYTES;
-  const masses = v128.load(high + massAt), rest = v128.load(low + massAt);
-  const left = f64x2.div(f64x2.splat(1), f64x2.add(f64x2.promote_low_f32x4(masses), f64x2.promote_low_f32x4(rest)));
-  const right = f64x2.div(f64x2.splat(1), f64x2.add(promoteHigh(masses), promoteHigh(rest)));
+  const sums = load<usize>(job + SUMS) + <usize> block * load<usize>(job + COLUMNS) * COLUMN_BYTES + 2 * lane;
+  const massAt = valueDim * COLUMN_BYTES, masses = loadNarrow(sums + massAt);
+  const left = f64x2.div(f64x2.splat(1), v128.load(sums + massAt));
+  const right = f64x2.div(f64x2.splat(1), v128.load(sums + massAt, 16));
   const share = join(left, right);
 
   let squareLeft = f64x2.splat(0), squareRight = f64x2.splat(0);
-  for (let c: usize = 0; c < massAt; c += BLOCK_BYTES) {
-    const numbers = v128.load(high + c);
-    const a = f64x2.mul(f64x2.promote_low_f32x4(numbers), left), b = f64x2.mul(promoteHigh(numbers), right);
+  for (let c: usize = 0; c < massAt; c += COLUMN_BYTES) {
+    const a = f64x2.mul(v128.load(sums + c), left), b = f64x2.mul(v128.load(sums + c, 16), right);
     squareLeft = f64x2.add(squareLeft, f64x2.mul(a, a));
     squareRight = f64x2.add(squareRight, f64x2.mul(b, b));
   }

@@ -8,23 +8,24 @@ import {
   BLOCK_ROWS,
   CEILING,
   CHUNK_TERMS,
+  COLUMN_BYTES,
   COLUMNS,
   EVENT_BYTES,
   EVENT_COUNT,
   EVENT_COUNTS,
   EVENTS,
-  HIGH,
   MASS_ERROR,
   ROW_EVENTS,
   ROW_MASK,
   SCRATCH,
   SHIFT,
+  SUMS,
   TERM_SIGNS,
   TERM_VALUES,
   VALUE_DIM,
 } from "../job_fields.ts";
 import { clamp, mantissa, roundedPower, ROUNDER_BITS } from "./exponential.ts";
-import { multiplyAdd } from "./lanes.ts";
+import { loadNarrow } from "./lanes.ts";
 
 /**
  * In memory, as in exponential.ts: the least weight for which rounding is charged, 2^−78. The smallest
@@ -37,14 +38,12 @@ const NOTHING: usize = memory.data<f32>([-Infinity]);
 
 /**
  * Offsets in the scratch: scores, weights, then charged mass, charged magnitude and the largest term of each,
- * by row; then the values and weights that are left once shared-value pairs are joined, weights in float64;
- * then sums of one row side by side.
+ * by row; then the values and weights that are left once shared-value pairs are joined, weights in float64.
  */
 export const WEIGHTS_AT: usize = CHUNK_TERMS * BLOCK_BYTES;
 export const CHARGES_AT: usize = 2 * CHUNK_TERMS * BLOCK_BYTES;
 export const VALUES_AT: usize = CHARGES_AT + 4 * BLOCK_BYTES;
 export const WIDE_WEIGHTS_AT: usize = VALUES_AT + 4 * CHUNK_TERMS;
-export const GATHERED_AT: usize = WIDE_WEIGHTS_AT + 2 * CHUNK_TERMS * BLOCK_BYTES;
 
 /**
  * Turns the scores in the scratch into the weights of `count` terms, of which the first `pairs` pairs share a
@@ -63,8 +62,8 @@ export function weighChunk(job: usize, block: i32, first: i32, count: i32, pairs
  */
 @inline
 function peakedRows(job: usize, block: i32, lane: usize): i32 {
-  const charges = load<usize>(job + SCRATCH) + CHARGES_AT + lane, mass = massAt(job, block) + lane;
-  const inMagnitude = arePeakedIn(charges + BLOCK_BYTES, mass + BLOCK_BYTES);
+  const charges = load<usize>(job + SCRATCH) + CHARGES_AT + lane, mass = massAt(job, block) + 2 * lane;
+  const inMagnitude = arePeakedIn(charges + BLOCK_BYTES, mass + COLUMN_BYTES);
   return i32x4.bitmask(v128.or(arePeakedIn(charges, mass), inMagnitude));
 }
 
@@ -91,16 +90,16 @@ function clearRows(at: usize, count: i32): void {
 /** Lanes in which a term is a quarter or more of the row's next mass or, one field further, magnitude. */
 @inline
 function arePeakedIn(charges: usize, held: usize): v128 {
-  const whole = f32x4.add(v128.load(charges), f32x4.abs(v128.load(held)));
+  const whole = f32x4.add(v128.load(charges), f32x4.abs(loadNarrow(held)));
   const largest = v128.load(charges, 2 * BLOCK_BYTES);
   return f32x4.gt(f32x4.mul(largest, f32x4.splat(4)), whole);
 }
 
-/** The address of the high parts of the masses of a block; those of the magnitudes follow. */
+/** The address of the masses of a block; the magnitudes follow. */
 @inline
 export function massAt(job: usize, block: i32): usize {
   const column = <usize> block * load<usize>(job + COLUMNS) + load<usize>(job + VALUE_DIM);
-  return load<usize>(job + HIGH) + column * BLOCK_BYTES;
+  return load<usize>(job + SUMS) + column * COLUMN_BYTES;
 }
 
 /**

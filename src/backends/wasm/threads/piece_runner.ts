@@ -53,15 +53,25 @@ export class PieceRunner {
    * in any state.
    */
   run(run: PieceRun, multiplyAdds: number): Promise<void> | null {
-    const { pool, threads } = this.#sharing ?? ALONE;
-    if (
-      pool && Math.min(threads, run.pieceCount) > 1 && multiplyAdds >= pool.worth.sharing && pool.canStart
-    ) {
+    if (!this.staysHere(multiplyAdds, run.pieceCount)) {
+      const sharing = this.#sharing as Sharing;
       this.#shareable += multiplyAdds;
-      if (this.#shareable >= pool.worth.starting) return this.#share(this.#sharing as Sharing, run);
+      if (this.#hasShared && sharing.pool.canStart) return this.#share(sharing, run);
     }
     this.runHere(run);
     return null;
+  }
+
+  /** Whether so many multiply-adds in so many pieces are not worth sharing, or cannot be. */
+  staysHere(multiplyAdds: number, pieces: number): boolean {
+    const { pool, threads } = this.#sharing ?? ALONE;
+    if (pool === null || Math.min(threads, pieces) <= 1 || multiplyAdds < pool.worth.sharing) return true;
+    return this.#hasShared && !pool.canStart;
+  }
+
+  /** Whether there has been enough to share. Whether workers can start is not asked before, which takes time. */
+  get #hasShared(): boolean {
+    return this.#shareable >= (this.#sharing?.pool.worth.starting ?? Infinity);
   }
 
   async #share({ pool, module, threads }: Sharing, run: PieceRun): Promise<void> {
