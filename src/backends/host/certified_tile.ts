@@ -71,6 +71,10 @@ export class CertifiedTile {
   readonly pairs: Map<number, number> = new Map();
   /** Key slots that are in sums, of which there was no room to keep what they have. */
   readonly unkept: Set<number> = new Set();
+  /**
+   * The diameter of values with which the kernel has computed bounds of the sums as they are; NaN where it has not.
+   */
+  boundFor = NaN;
   /** Exchanges since all sums of the kernel were begun. */
   exchanges = 0;
   /** The sums of its rows at the host. */

@@ -62,6 +62,8 @@ interface HeadQuestion {
   readonly head: number;
   readonly keys: KeysAt;
   readonly rows: CertifiedRows;
+  /** No two values are further apart. */
+  readonly diameter: number;
 }
 
 /** Some rows of a tile. */
@@ -70,6 +72,10 @@ interface Part {
   readonly number: number;
   /** As bits. */
   rows: number;
+  /** That of their sums. */
+  readonly moment: number;
+  /** How many of the changed keys are to be exchanged: the first ones. */
+  count: number;
 }
 
 /** The moment of a row whose sums have been begun. */
@@ -169,18 +175,33 @@ export class Certifier {
   ): Float64Array<ArrayBuffer> {
     const bounds = new Float64Array(queries.length), { batch, layout } = this.#parts;
     for (let head = 0; head < layout.heads; head++) {
-      if (batch) {
-        const question: HeadQuestion = { batch, head, keys, rows };
-        this.#sumHead(queries, question);
-        this.#addSquares(queries, question, bounds);
-      } else {
+      if (batch) this.#certifyHead(batch, head, queries, keys, rows, bounds);
+      else {
         for (let at = 0; at < queries.length; at++) {
-          bounds[at] += rows.hostBound(queries[at], head, keys) ** 2;
+          const bound = rows.hostBound(queries[at], head, keys);
+          bounds[at] += layout.heads === 1 ? bound : bound ** 2;
         }
       }
     }
+    if (layout.heads === 1) return bounds;
     for (let at = 0; at < bounds.length; at++) bounds[at] = Math.sqrt(bounds[at]);
     return bounds;
+  }
+
+  #certifyHead(
+    batch: CertificateKernel,
+    head: number,
+    queries: Uint32Array,
+    keys: KeysAt,
+    rows: CertifiedRows,
+    bounds: Float64Array,
+  ): void {
+    const { layout, spread } = this.#parts, keyHead = keyHeadOf(layout, head);
+    const diameter = 2 * spread.radius(keyHead),
+      question: HeadQuestion = { batch, head, keys, rows, diameter };
+    const isUsable = batch.begin(head, { diameter, size: spread.largestNorm(keyHead) });
+    this.#sumHead(queries, question, isUsable);
+    this.#addBounds(queries, question, bounds);
   }
 
   /** Bound of a row that is computed at the host, whose head is selected and whose state holds `totals`. */
@@ -224,12 +245,8 @@ export class Certifier {
   }
 
   /** Brings the sums of rows that kernels answer for up to the present. */
-  #sumHead(queries: Uint32Array, question: HeadQuestion): void {
-    const { batch, head, keys, rows } = question, { layout, spread } = this.#parts;
-    const keyHead = keyHeadOf(layout, head);
-    const ball = { diameter: 2 * spread.radius(keyHead), size: spread.largestNorm(keyHead) };
-    const isUsable = batch.begin(head, ball), isFlat = rows.areFlat(head);
-    const groups = new Map<number, Part[]>();
+  #sumHead(queries: Uint32Array, question: HeadQuestion, isUsable: boolean): void {
+    const { head, rows } = question, { now } = this.#journal, isFlat = rows.areFlat(head), parts: Part[] = [];
     for (let at = 0; at < queries.length;) {
       const number = queries[at] >>> TILE_BITS, tile = this.#tileOf(head, number);
       let asked = 0;
@@ -245,30 +262,37 @@ export class Certifier {
       const fresh = asked & ~tile.hostRows & ~tile.taken;
       if (fresh !== 0) this.#take(question, tile, number, fresh);
       const open = asked & ~tile.hostRows;
-      if (open !== 0 && (tile.shared === UNTAKEN || tile.shared !== this.#journal.now)) {
-        group(groups, tile, number, open);
+      if (open !== 0 && (tile.shared === UNTAKEN || tile.shared !== now)) {
+        group(parts, tile, number, open, now);
       }
     }
-    if (groups.size === 0) return;
-    const { since } = keys, begun = groups.get(BEGUN) ?? [];
-    groups.delete(BEGUN);
-    for (const [moment, parts] of groups) {
-      if (moment === this.#journal.now) continue;
-      const slots = this.#journal.since(moment);
-      const isFar = slots === null || slots.length > since.slots.length + MANY_CHANGES;
-      const kept: Part[] = [];
-      for (const part of parts) {
-        if (!isFar && !hasUnkept(part.tile, slots)) {
-          kept.push(part);
-        } else {
-          part.tile.leave(part.rows);
-          this.#take(question, part.tile, part.number, part.rows);
-          part.rows &= ~part.tile.hostRows;
-          begun.push(part);
-        }
+    if (parts.length > 0) this.#bringUp(parts, question);
+  }
+
+  /** Brings the sums of rows up to the present, by what has changed since theirs, or anew. */
+  #bringUp(parts: readonly Part[], question: HeadQuestion): void {
+    const { batch, keys: { since } } = question, begun: Part[] = [], kept: Part[] = [];
+    let oldest = Infinity;
+    for (const part of parts) {
+      const { tile, moment } = part, slots = moment === BEGUN ? null : this.#journal.since(moment);
+      if (
+        slots !== null && slots.length <= since.slots.length + MANY_CHANGES && !hasUnkept(tile, slots)
+      ) {
+        part.count = slots.length;
+        oldest = Math.min(oldest, moment);
+        kept.push(part);
+        continue;
       }
-      if (slots && kept.length > 0) this.#add(batch, kept, slots, this.#placesOf(slots, since));
+      if (moment !== BEGUN) {
+        tile.leave(part.rows);
+        this.#take(question, tile, part.number, part.rows);
+        part.rows &= ~tile.hostRows;
+      }
+      part.count = since.slots.length;
+      begun.push(part);
     }
+    const slots = kept.length > 0 ? this.#journal.since(oldest) : null;
+    if (slots) this.#add(batch, kept, slots, this.#placesOf(slots, since));
     if (begun.length > 0) {
       this.#reserve(since.slots.length);
       this.#retained.set(since.retained);
@@ -285,6 +309,7 @@ export class Certifier {
   ) {
     if (!tile.isInKernel) this.#letGo(batch, tile);
     if (tile.kernelTile === 0) tile.kernelTile = batch.makeTile();
+    tile.boundFor = NaN;
     const odd = batch.take(tile.kernelTile, number, rows);
     if (odd !== 0) leaveToHost(tile, odd);
     const rootDim = Math.sqrt(this.#parts.layout.valueDim);
@@ -305,13 +330,14 @@ export class Certifier {
       const count = Math.min(pairs.length, slots.length - first);
       batch.setChanges(slots, retained, first, count);
       for (const part of parts) {
-        const { tile, number, rows } = part;
-        if (rows === 0) continue;
-        for (let t = 0; t < count; t++) {
+        const { tile, number, rows } = part, ofPart = Math.min(count, part.count - first);
+        if (rows === 0 || ofPart <= 0) continue;
+        for (let t = 0; t < ofPart; t++) {
           pairs[t] = this.#pairsOf(batch, tile, slots[first + t], retained[first + t] !== NOT_CHANGED);
         }
-        const odd = batch.add(tile.kernelTile, number, rows, pairs);
-        tile.exchanges += count;
+        const odd = batch.add(tile.kernelTile, number, rows, pairs, ofPart);
+        tile.boundFor = NaN;
+        tile.exchanges += ofPart;
         if (odd === 0) continue;
         leaveToHost(tile, odd);
         part.rows &= ~odd;
@@ -337,7 +363,11 @@ export class Certifier {
   /** For each slot, under which id its row before is retained, or NOT_CHANGED. */
   #placesOf(slots: Uint32Array, since: Since): Float64Array {
     this.#reserve(slots.length);
-    const retained = this.#retained;
+    const retained = this.#retained, { idOf } = since;
+    if (idOf) {
+      for (let t = 0; t < slots.length; t++) retained[t] = idOf(slots[t]) ?? NOT_CHANGED;
+      return retained;
+    }
     const places = slots.length > FEW_CHANGES ? new Map<number, number>() : null;
     if (places) { for (let at = 0; at < since.slots.length; at++) places.set(since.slots[at], at); }
     for (let t = 0; t < slots.length; t++) {
@@ -351,25 +381,29 @@ export class Certifier {
     if (count > this.#retained.length) this.#retained = new Float64Array(2 * count);
   }
 
-  /** Adds to `squares` the squares of the bounds of one head. */
-  #addSquares(queries: Uint32Array, question: HeadQuestion, squares: Float64Array): void {
-    const { batch, head, keys, rows } = question, tiles = this.#tiles[head];
+  /** Adds the bounds of one head, or their squares where there are others. */
+  #addBounds(queries: Uint32Array, question: HeadQuestion, target: Float64Array): void {
+    const { batch, head, keys, rows, diameter } = question, tiles = this.#tiles[head];
+    const areSquares = this.#tiles.length > 1;
     if (rows.mayHaveErrors(keys)) this.#takeErrors(queries, question);
     for (let at = 0; at < queries.length;) {
       const number = queries[at] >>> TILE_BITS,
-        { kernelTile, hostRows, exchanges } = tiles[number],
+        tile = tiles[number],
+        { kernelTile, hostRows } = tile,
         start = at;
       while (at < queries.length && queries[at] >>> TILE_BITS === number) at++;
-      if (kernelTile !== 0) {
-        const worn = batch.bound(kernelTile, number, exchanges * EXCHANGE_ROUNDING);
-        if (worn !== 0) tiles[number].leave(worn & ~hostRows);
+      if (kernelTile !== 0 && tile.boundFor !== diameter) {
+        const worn = batch.bound(kernelTile, number, tile.exchanges * EXCHANGE_ROUNDING);
+        tile.boundFor = diameter;
+        if (worn !== 0) tile.leave(worn & ~hostRows);
       }
-      if (hostRows === 0) batch.squareBounds(kernelTile, queries, start, at - start, squares);
+      if (hostRows === 0) batch.addBounds(kernelTile, queries, start, at - start, target, areSquares);
       else {
         for (let row = start; row < at; row++) {
           if ((hostRows >>> (queries[row] & LANES) & 1) === 1) {
-            squares[row] += rows.hostBound(queries[row], head, keys) ** 2;
-          } else batch.squareBounds(kernelTile, queries, row, 1, squares);
+            const bound = rows.hostBound(queries[row], head, keys);
+            target[row] += areSquares ? bound ** 2 : bound;
+          } else batch.addBounds(kernelTile, queries, row, 1, target, areSquares);
         }
       }
     }
@@ -385,6 +419,7 @@ export class Certifier {
       const { norm } = batch.stateOf(tile.kernelTile, slot);
       batch.setRounding(tile.kernelTile, slot, 0, error.output + 4 * FLOAT64_ROUNDING * norm, error.mass);
       tile.toldRows |= row;
+      tile.boundFor = NaN;
     }
   }
 
@@ -404,8 +439,8 @@ const TILE_BITS = 5, LANES = TILE_ROWS - 1, ALL_ROWS = -1;
 const BLOCK_BITS = 3;
 const BLOCK_ROWS = [0, 8, 8, 16, 8, 16, 16, 24, 8, 16, 16, 24, 16, 24, 24, 32];
 
-/** Sorts rows of a tile by their moments. */
-function group(groups: Map<number, Part[]>, tile: CertifiedTile, number: number, rows: number): void {
+/** Sorts rows of a tile, but for those of the present, by their moments. */
+function group(parts: Part[], tile: CertifiedTile, number: number, rows: number, now: number): void {
   for (let left = rows; left !== 0;) {
     const moment = tile.momentOf(lowest(left));
     let same = left;
@@ -416,9 +451,7 @@ function group(groups: Map<number, Part[]>, tile: CertifiedTile, number: number,
       }
     }
     left &= ~same;
-    const parts = groups.get(moment), part = { tile, number, rows: same };
-    if (parts) parts.push(part);
-    else groups.set(moment, [part]);
+    if (moment !== now) parts.push({ tile, number, rows: same, moment, count: 0 });
   }
 }
 

@@ -24,6 +24,8 @@ const UNNOTICED = 2 ** -50;
 const NOTICED_DEPTH = 40;
 /** Largest |score| up to which the exponential's whole powers are exact. */
 const EXACT_POWERS = 22_000;
+/** Up to it, e^δ − 1 ≤ δ(1 + δ) and tanh(δ/2) ≤ δ/2 are tight. */
+const SMALL = 2 ** -10;
 /** Covers the terms of higher order. */
 const SLACK = 1.01;
 
@@ -69,5 +71,9 @@ export function weightRounding(
   const ofExponential = 2 * (1 + size / 2048) + (size > EXACT_POWERS ? 4 * size : 0);
   const exponent = SLACK * FLOAT32_ROUNDING * (ofScore + ofExponential);
   const unnoticed = 4 * keyCount * UNNOTICED;
+  // Most exponents are small, and the functions take most of the time of a bound.
+  if (exponent < SMALL) {
+    return { mass: exponent * (1 + exponent) + unnoticed, variation: exponent / 2 + unnoticed };
+  }
   return { mass: Math.expm1(exponent) + unnoticed, variation: Math.tanh(exponent / 2) + unnoticed };
 }

@@ -23,45 +23,78 @@ export function addChanges(
   question: usize,
 ): i32 {
   let odd = 0, multiplyAdds = 0;
-  for (let at = 0; at < blocks; at++, tile += field.TILE_BLOCK_BYTES) {
-    const asked = (rows >> (at << 3)) & 0xff;
-    if (asked == 0) continue;
-    ask(tile, asked);
-    for (let t = 0; t < count; t++) {
-      const change = load<usize>(changes + (<usize> t << 2));
-      let pair = load<usize>(pairs + (<usize> t << 2));
-      if (pair != 0) pair += <usize> at * field.PAIR_BLOCK_BYTES;
-      const isKnown = recall(tile, pair, question);
-      if (change != 0) {
-        const wasLive = load<i32>(change, field.WAS_LIVE) != 0;
-        let products = multiply(job, first + at, change, question, isKnown && wasLive);
-        weighHalf(job, tile, first + at, change, question, 0);
-        weighHalf(job, tile, first + at, change, question, 16);
-        products += measureDistances(job, tile, first + at, change, question, isKnown && wasLive);
-        multiplyAdds += popcnt(asked) * products;
-        // The key that there is now stands for one that there was not, and may be another at the next look.
-        if (!wasLive) forgetKnown(question);
-      }
-      exchangeHalf(tile, change, pair, question, 0);
-      exchangeHalf(tile, change, pair, question, 16);
+  for (let at = 0; at < blocks; at++) ask(tile + <usize> at * field.TILE_BLOCK_BYTES, rows >> (at << 3) & 0xff);
+  for (let t = 0; t < count; t++) {
+    const change = load<usize>(changes + (<usize> t << 2)), pair = load<usize>(pairs + (<usize> t << 2));
+    // Steps of all rows come one after the other, since the rows of a step do not wait for one another.
+    if (change != 0) multiplyAdds += measure(job, tile, first, blocks, rows, change, pair, question);
+    for (let at = 0; at < blocks << 1; at++) {
+      if ((rows >> (at << 2) & 0xf) == 0) continue;
+      exchangeHalf(tile + halfOf(at, field.TILE_BLOCK_BYTES), change, pair == 0 ? 0 : pair + halfOf(at, field.PAIR_BLOCK_BYTES), question + (<usize> at << 4), at & 1);
     }
-    odd |= oddRows(tile) << (at << 3);
   }
+  for (let at = 0; at < blocks; at++) odd |= oddRows(tile + <usize> at * field.TILE_BLOCK_BYTES) << (at << 3);
   store<i32>(question, multiplyAdds, field.MULTIPLY_ADDS);
   return odd & rows;
 }
 
+/** Where four rows are among blocks of `bytes` bytes. */
+@inline
+function halfOf(at: i32, bytes: usize): usize {
+  return <usize> (at >> 1) * bytes + (<usize> (at & 1) << 4);
+}
+
+/** Measures a changed key with rows of a tile; returns the number of multiply-adds. */
+function measure(
+  job: usize,
+  tile: usize,
+  first: i32,
+  blocks: i32,
+  rows: i32,
+  change: usize,
+  pair: usize,
+  question: usize,
+): i32 {
+  const wasLive = load<i32>(change, field.WAS_LIVE) != 0;
+  let multiplyAdds = 0, known = 0;
+  for (let at = 0; at < blocks; at++) {
+    const asked = rows >> (at << 3) & 0xff;
+    if (asked == 0) continue;
+    const lane: usize = (asked & 0xf) == 0 ? 16 : 0, areBoth = lane == 0 && asked > 0xf;
+    const held = pair == 0 ? 0 : pair + <usize> at * field.PAIR_BLOCK_BYTES;
+    const isKnown = recall(tile + <usize> at * field.TILE_BLOCK_BYTES, held, question + (<usize> at << 5), lane, areBoth) && wasLive;
+    if (isKnown) known |= 1 << at;
+    multiplyAdds += popcnt(asked) * multiply(job, first + at, change, question + (<usize> at << 5), isKnown, lane, areBoth);
+  }
+  for (let at = 0; at < blocks << 1; at++) {
+    if ((rows >> (at << 2) & 0xf) == 0) continue;
+    weighHalf(job, tile + halfOf(at, field.TILE_BLOCK_BYTES), ((first << 1) + at) << 4, change, question, <usize> at << 4);
+  }
+  for (let at = 0; at < blocks; at++) {
+    const asked = rows >> (at << 3) & 0xff;
+    if (asked == 0) continue;
+    const lane: usize = (asked & 0xf) == 0 ? 16 : 0, areBoth = lane == 0 && asked > 0xf;
+    const isKnown = (known >> at & 1) != 0;
+    multiplyAdds += popcnt(asked) * measureDistances(job, tile + <usize> at * field.TILE_BLOCK_BYTES, first + at, change, question + (<usize> at << 5), isKnown, lane, areBoth);
+  }
+  // The key that there is now stands for one that there was not, and may be another at the next look.
+  if (!wasLive) {
+    for (let at = 0; at < blocks; at++) forgetKnown(question + (<usize> at << 5));
+  }
+  return multiplyAdds;
+}
+
 /**
- * Takes what a pair record, 0 for none, knows of the key before to the question. Returns whether that is the
- * score with all rows that are asked for.
+ * Takes what a pair record, 0 for none, knows of the key before to the question, of the four rows at `lane` alone
+ * unless `areBoth`. Returns whether that is the score with all rows that are asked for.
  */
-function recall(tile: usize, pair: usize, question: usize): bool {
+function recall(tile: usize, pair: usize, question: usize, lane: usize, areBoth: bool): bool {
   if (pair == 0) {
     forgetKnown(question);
     return false;
   }
-  const left = recallHalf(tile, pair, question), right = recallHalf(tile + 16, pair + 16, question + 16);
-  return left && right;
+  const isKnown = recallHalf(tile + lane, pair + lane, question + lane);
+  return areBoth ? recallHalf(tile + 16, pair + 16, question + 16) && isKnown : isKnown;
 }
 
 @inline
@@ -82,8 +115,8 @@ function forgetKnown(question: usize): void {
 }
 
 /** Takes out of the sums of four rows what a key had in them, and adds what it has now. */
-function exchangeHalf(tile: usize, change: usize, pair: usize, question: usize, lane: usize): void {
-  const at = tile + lane, found = question + lane, asked = v128.load(at, field.ASKED);
+function exchangeHalf(at: usize, change: usize, pair: usize, found: usize, half: usize): void {
+  const asked = v128.load(at, field.ASKED);
   const age = v128.load(at, field.AGE), nothing = f32x4.splat(0);
   let moved = nothing, c = nothing, shifted = nothing, doubt = nothing;
   if (change != 0) {
@@ -104,7 +137,6 @@ function exchangeHalf(tile: usize, change: usize, pair: usize, question: usize, 
   }
   let movedBefore = nothing, cBefore = nothing, shiftedBefore = nothing, doubtBefore = nothing;
   if (pair != 0) {
-    pair += lane;
     const isHeld = v128.and(asked, i32x4.eq(v128.load(pair, field.PAIR_AGE), age));
     movedBefore = v128.and(v128.load(pair, field.PAIR_MOVED), isHeld);
     cBefore = v128.and(v128.load(pair, field.PAIR_CHANGE), isHeld);
@@ -119,7 +151,7 @@ function exchangeHalf(tile: usize, change: usize, pair: usize, question: usize, 
     take(pair + field.PAIR_AGE, age, asked);
   }
   const minus = f32x4.neg(c), minusBefore = f32x4.neg(cBefore);
-  const sums = tile + 2 * lane;
+  const sums = at + (half << 4);
   exchange(sums + field.MOVED, moved, movedBefore);
   exchange(sums + field.SHIFTED, shifted, shiftedBefore);
   exchange(sums + field.GAINED, f32x4.pmax(c, nothing), f32x4.pmax(cBefore, nothing));

@@ -70,39 +70,91 @@ export function difference(a: usize, b: usize, target: usize, count: i32): f64 {
 }
 
 /**
- * Raw scores of a key with a block of rows, unless they are known, and their differences. Returns the number of
- * multiply-adds in a row.
+ * Raw scores of a key with a block of rows, unless they are known, and their differences; only of the four rows at
+ * `lane` unless `areBoth`. Returns the number of multiply-adds in a row.
  */
-export function multiply(job: usize, block: i32, change: usize, question: usize, isKnown: bool): i32 {
+export function multiply(
+  job: usize,
+  block: i32,
+  change: usize,
+  question: usize,
+  isKnown: bool,
+  lane: usize,
+  areBoth: bool,
+): i32 {
   const headDim = load<usize>(job + HEAD_DIM), delta = load<usize>(change, field.KEY_DELTA);
-  const start = load<usize>(job + QUERIES) + <usize> block * headDim * BLOCK_BYTES, end = start + headDim * BLOCK_BYTES;
-  const scale = f32x4.splat(load<f32>(job + SCALE));
-  let deltaLeft = f32x4.splat(0), deltaRight = f32x4.splat(0), products = 0;
+  const start = load<usize>(job + QUERIES) + <usize> block * headDim * BLOCK_BYTES + lane;
+  const scale = f32x4.splat(load<f32>(job + SCALE)), found = question + lane;
+  let products = 0;
   if (!isKnown) {
-    let left = f32x4.splat(0), right = f32x4.splat(0), key = load<usize>(change, field.KEY);
-    for (let query = start; query < end; query += BLOCK_BYTES, key += 4) {
-      const factor = v128.load32_splat(key);
-      left = multiplyAdd(v128.load(query), factor, left);
-      right = multiplyAdd(v128.load(query, 16), factor, right);
-    }
-    v128.store(question, f32x4.mul(scale, left), field.RAW);
-    v128.store(question, f32x4.mul(scale, right), field.RAW + 16);
+    const key = load<usize>(change, field.KEY);
+    if (areBoth) products8(start, key, headDim, scale, found + field.RAW);
+    else products4(start, key, headDim, scale, found + field.RAW);
     products = <i32> headDim;
   }
-  if (delta != 0) {
-    // What was not added to adds exactly nothing.
-    const count = load<i32>(change, field.MOVED_COUNT);
-    let at = load<usize>(change, field.MOVED_LIST);
+  const count = delta == 0 ? 0 : load<i32>(change, field.MOVED_COUNT);
+  // What was not added to adds exactly nothing.
+  if (<usize> count << 1 > headDim) {
+    if (areBoth) products8(start, delta, headDim, scale, found + field.DIFFERENCE);
+    else products4(start, delta, headDim, scale, found + field.DIFFERENCE);
+  } else {
+    let left = f32x4.splat(0), right = left, at = count == 0 ? 0 : load<usize>(change, field.MOVED_LIST);
     for (const listEnd = at + (<usize> count << 2); at < listEnd; at += 4) {
       const offset = load<usize>(at), query = start + offset, moved = v128.load32_splat(delta + (offset >> 3));
-      deltaLeft = multiplyAdd(v128.load(query), moved, deltaLeft);
-      deltaRight = multiplyAdd(v128.load(query, 16), moved, deltaRight);
+      left = multiplyAdd(v128.load(query), moved, left);
+      if (areBoth) right = multiplyAdd(v128.load(query, 16), moved, right);
     }
-    products += count;
+    v128.store(found, f32x4.mul(scale, left), field.DIFFERENCE);
+    if (areBoth) v128.store(found, f32x4.mul(scale, right), field.DIFFERENCE + 16);
   }
-  v128.store(question, f32x4.mul(scale, deltaLeft), field.DIFFERENCE);
-  v128.store(question, f32x4.mul(scale, deltaRight), field.DIFFERENCE + 16);
-  return products;
+  return products + count;
+}
+
+/**
+ * Scaled products of eight rows with `count` numbers. Four sums of each row, whose additions do not wait for one
+ * another, are added in the end.
+ */
+@inline
+function products8(query: usize, factor: usize, count: usize, scale: v128, target: usize): void {
+  const nothing = f32x4.splat(0), end = query + count * BLOCK_BYTES, foursEnd = query + (count & ~3) * BLOCK_BYTES;
+  let left0 = nothing, left1 = nothing, left2 = nothing, left3 = nothing;
+  let right0 = nothing, right1 = nothing, right2 = nothing, right3 = nothing;
+  for (; query < foursEnd; query += 4 * BLOCK_BYTES, factor += 16) {
+    const one = v128.load32_splat(factor), two = v128.load32_splat(factor, 4);
+    left0 = multiplyAdd(v128.load(query), one, left0);
+    right0 = multiplyAdd(v128.load(query, 16), one, right0);
+    left1 = multiplyAdd(v128.load(query, 32), two, left1);
+    right1 = multiplyAdd(v128.load(query, 48), two, right1);
+    const three = v128.load32_splat(factor, 8), four = v128.load32_splat(factor, 12);
+    left2 = multiplyAdd(v128.load(query, 64), three, left2);
+    right2 = multiplyAdd(v128.load(query, 80), three, right2);
+    left3 = multiplyAdd(v128.load(query, 96), four, left3);
+    right3 = multiplyAdd(v128.load(query, 112), four, right3);
+  }
+  for (; query < end; query += BLOCK_BYTES, factor += 4) {
+    const one = v128.load32_splat(factor);
+    left0 = multiplyAdd(v128.load(query), one, left0);
+    right0 = multiplyAdd(v128.load(query, 16), one, right0);
+  }
+  v128.store(target, f32x4.mul(scale, f32x4.add(f32x4.add(left0, left1), f32x4.add(left2, left3))));
+  v128.store(target, f32x4.mul(scale, f32x4.add(f32x4.add(right0, right1), f32x4.add(right2, right3))), 16);
+}
+
+/** As `products8`, to the bit, of four rows. */
+@inline
+function products4(query: usize, factor: usize, count: usize, scale: v128, target: usize): void {
+  const nothing = f32x4.splat(0), end = query + count * BLOCK_BYTES, foursEnd = query + (count & ~3) * BLOCK_BYTES;
+  let sum0 = nothing, sum1 = nothing, sum2 = nothing, sum3 = nothing;
+  for (; query < foursEnd; query += 4 * BLOCK_BYTES, factor += 16) {
+    sum0 = multiplyAdd(v128.load(query), v128.load32_splat(factor), sum0);
+    sum1 = multiplyAdd(v128.load(query, 32), v128.load32_splat(factor, 4), sum1);
+    sum2 = multiplyAdd(v128.load(query, 64), v128.load32_splat(factor, 8), sum2);
+    sum3 = multiplyAdd(v128.load(query, 96), v128.load32_splat(factor, 12), sum3);
+  }
+  for (; query < end; query += BLOCK_BYTES, factor += 4) {
+    sum0 = multiplyAdd(v128.load(query), v128.load32_splat(factor), sum0);
+  }
+  v128.store(target, f32x4.mul(scale, f32x4.add(f32x4.add(sum0, sum1), f32x4.add(sum2, sum3))));
 }
 
 /** Lists where in a block of queries the numbers lie by which `delta` is not 0; returns how many. */
@@ -116,8 +168,8 @@ export function listMoved(delta: usize, count: i32, list: usize): i32 {
 }
 
 /** Weights of four rows, before and after, and the errors of both. */
-export function weighHalf(job: usize, tile: usize, block: i32, change: usize, question: usize, lane: usize): void {
-  const rows = <usize> block * BLOCK_BYTES + lane, at = tile + lane, found = question + lane;
+export function weighHalf(job: usize, at: usize, rows: usize, change: usize, question: usize, lane: usize): void {
+  const found = question + lane;
   const raw = v128.load(found, field.RAW), moved = v128.load(found, field.DIFFERENCE);
   const reach = v128.load(at, field.REACH), softcap = load<f32>(job + SOFTCAP);
   const headDim = <f32> load<i32>(job + HEAD_DIM), rounding = constant(CHARGE);
@@ -154,8 +206,8 @@ export function weighHalf(job: usize, tile: usize, block: i32, change: usize, qu
     ofDifference = f32x4.add(ofDifference, v128.and(ofBias, isOther));
   }
   if (load<u32>(question, field.HAS_POSITIONS) != 0) {
-    wasSeen = v128.and(wasSeen, inReach(job, block, lane, load<f64>(change, field.POSITION_BEFORE)));
-    isSeen = v128.and(isSeen, inReach(job, block, lane, load<f64>(change, field.POSITION_AFTER)));
+    wasSeen = v128.and(wasSeen, inReach(job, rows, load<f64>(change, field.POSITION_BEFORE)));
+    isSeen = v128.and(isSeen, inReach(job, rows, load<f64>(change, field.POSITION_AFTER)));
   }
   const stays = v128.and(wasSeen, isSeen), eitherSeen = v128.or(wasSeen, isSeen);
   const origin = i32x4.add(v128.load(load<usize>(job + SHIFT) + rows), power(ROUNDER));
@@ -217,8 +269,8 @@ export function weighHalf(job: usize, tile: usize, block: i32, change: usize, qu
 }
 
 /** The rows of four that a key at a position may be seen from. */
-function inReach(job: usize, block: i32, lane: usize, position: f64): v128 {
-  const rows = load<usize>(job + ROW_POSITIONS) + (<usize> block << 6) + 2 * lane;
+function inReach(job: usize, at: usize, position: f64): v128 {
+  const rows = load<usize>(job + ROW_POSITIONS) + 2 * at;
   const least = f64x2.splat(-load<f64>(job + BEFORE)), most = f64x2.splat(load<f64>(job + AFTER_DISTANCE));
   const key = f64x2.splat(position);
   const ahead0 = f64x2.sub(key, v128.load(rows)), ahead1 = f64x2.sub(key, v128.load(rows, 16));
@@ -228,54 +280,92 @@ function inReach(job: usize, block: i32, lane: usize, position: f64): v128 {
 }
 
 /**
- * ‖c(v − o) + u(v' − v)‖ of a block of rows; they are stored where the differences were. Where the value stays, ‖v − o‖
- * may be known. Returns the number of multiply-adds in a row.
+ * ‖c(v − o) + u(v' − v)‖ of a block of rows, or of the four rows at `lane` unless `areBoth`; they are stored where the
+ * differences were. Where the value stays, ‖v − o‖ may be known. Returns the number of multiply-adds in a row.
  */
-export function measureDistances(job: usize, tile: usize, block: i32, change: usize, question: usize, isKnown: bool): i32 {
+export function measureDistances(
+  job: usize,
+  tile: usize,
+  block: i32,
+  change: usize,
+  question: usize,
+  isKnown: bool,
+  lane: usize,
+  areBoth: bool,
+): i32 {
   const valueDim = load<usize>(job + VALUE_DIM);
-  let high = load<usize>(job + HIGH) + <usize> block * load<usize>(job + COLUMNS) * BLOCK_BYTES;
-  const end = high + valueDim * BLOCK_BYTES;
-  let value = load<usize>(change, field.VALUE), delta = load<usize>(change, field.VALUE_DELTA);
-  const shareLeft = v128.load(tile, field.SHARE), shareRight = v128.load(tile, field.SHARE + 16);
-  const changeLeft = v128.load(question, field.CHANGE), changeRight = v128.load(question, field.CHANGE + 16);
-  let left = f32x4.splat(0), right = f32x4.splat(0), products = 0;
-  if (delta == 0) {
-    const knownLeft = v128.load(question, field.FOUND_DISTANCE), knownRight = v128.load(question, field.FOUND_DISTANCE + 16);
-    if (isKnown && !isMissing(knownLeft, tile) && !isMissing(knownRight, tile + 16)) {
-      left = knownLeft;
-      right = knownRight;
-    } else {
-      for (; high < end; high += BLOCK_BYTES, value += 4) {
-        const number = v128.load32_splat(value);
-        const a = multiplySubtract(v128.load(high), shareLeft, number);
-        const b = multiplySubtract(v128.load(high, 16), shareRight, number);
-        left = multiplyAdd(a, a, left);
-        right = multiplyAdd(b, b, right);
-      }
-      left = f32x4.sqrt(left);
-      right = f32x4.sqrt(right);
-      v128.store(question, left, field.FOUND_DISTANCE);
-      v128.store(question, right, field.FOUND_DISTANCE + 16);
-      products = <i32> valueDim;
-    }
-    left = f32x4.mul(left, f32x4.abs(changeLeft));
-    right = f32x4.mul(right, f32x4.abs(changeRight));
-  } else {
-    const afterLeft = v128.load(question, field.AFTER), afterRight = v128.load(question, field.AFTER + 16);
-    for (; high < end; high += BLOCK_BYTES, value += 4, delta += 4) {
-      const number = v128.load32_splat(value), moved = v128.load32_splat(delta);
-      const near = multiplySubtract(v128.load(high), shareLeft, number);
-      const far = multiplySubtract(v128.load(high, 16), shareRight, number);
-      const a = multiplyAdd(near, changeLeft, f32x4.mul(moved, afterLeft));
-      const b = multiplyAdd(far, changeRight, f32x4.mul(moved, afterRight));
-      left = multiplyAdd(a, a, left);
-      right = multiplyAdd(b, b, right);
-    }
-    left = f32x4.sqrt(left);
-    right = f32x4.sqrt(right);
-    products = 2 * <i32> valueDim;
+  const high = load<usize>(job + HIGH) + <usize> block * load<usize>(job + COLUMNS) * BLOCK_BYTES;
+  const delta = load<usize>(change, field.VALUE_DELTA);
+  if (delta != 0) {
+    movedDistances(high + lane, valueDim, change, tile + lane, question + lane);
+    if (areBoth) movedDistances(high + lane + 16, valueDim, change, tile + lane + 16, question + lane + 16);
+    return 2 * <i32> valueDim;
   }
-  v128.store(question, left, field.DIFFERENCE);
-  v128.store(question, right, field.DIFFERENCE + 16);
-  return products;
+  const isHeld = isKnown && areDistancesKnown(tile + lane, question + lane) &&
+    (!areBoth || areDistancesKnown(tile + lane + 16, question + lane + 16));
+  if (!isHeld) {
+    const value = load<usize>(change, field.VALUE);
+    distances(high + lane, valueDim, value, tile + lane, question + lane);
+    if (areBoth) distances(high + lane + 16, valueDim, value, tile + lane + 16, question + lane + 16);
+  }
+  timesChange(question + lane);
+  if (areBoth) timesChange(question + lane + 16);
+  return isHeld ? 0 : <i32> valueDim;
+}
+
+@inline
+function areDistancesKnown(tile: usize, question: usize): bool {
+  return !isMissing(v128.load(question, field.FOUND_DISTANCE), tile);
+}
+
+@inline
+function timesChange(question: usize): void {
+  const distance = v128.load(question, field.FOUND_DISTANCE);
+  v128.store(question, f32x4.mul(distance, f32x4.abs(v128.load(question, field.CHANGE))), field.DIFFERENCE);
+}
+
+/** ‖v − o‖ of four rows, in two sums. */
+function distances(high: usize, count: usize, value: usize, tile: usize, question: usize): void {
+  const share = v128.load(tile, field.SHARE), end = high + count * BLOCK_BYTES;
+  const foursEnd = high + (count & ~3) * BLOCK_BYTES;
+  let sum0 = f32x4.splat(0), sum1 = sum0, sum2 = sum0, sum3 = sum0;
+  for (; high < foursEnd; high += 4 * BLOCK_BYTES, value += 16) {
+    const a = multiplySubtract(v128.load(high), share, v128.load32_splat(value));
+    const b = multiplySubtract(v128.load(high, 32), share, v128.load32_splat(value, 4));
+    const c = multiplySubtract(v128.load(high, 64), share, v128.load32_splat(value, 8));
+    const d = multiplySubtract(v128.load(high, 96), share, v128.load32_splat(value, 12));
+    sum0 = multiplyAdd(a, a, sum0);
+    sum1 = multiplyAdd(b, b, sum1);
+    sum2 = multiplyAdd(c, c, sum2);
+    sum3 = multiplyAdd(d, d, sum3);
+  }
+  for (; high < end; high += BLOCK_BYTES, value += 4) {
+    const a = multiplySubtract(v128.load(high), share, v128.load32_splat(value));
+    sum0 = multiplyAdd(a, a, sum0);
+  }
+  const sum = f32x4.add(f32x4.add(sum0, sum1), f32x4.add(sum2, sum3));
+  v128.store(question, f32x4.sqrt(sum), field.FOUND_DISTANCE);
+}
+
+/** ‖c(v − o) + u(v' − v)‖ of four rows, in two sums. */
+function movedDistances(high: usize, count: usize, change: usize, tile: usize, question: usize): void {
+  let value = load<usize>(change, field.VALUE), delta = load<usize>(change, field.VALUE_DELTA);
+  const share = v128.load(tile, field.SHARE), c = v128.load(question, field.CHANGE);
+  const u = v128.load(question, field.AFTER), end = high + count * BLOCK_BYTES;
+  const twosEnd = high + (count & ~1) * BLOCK_BYTES;
+  let sum0 = f32x4.splat(0), sum1 = sum0;
+  for (; high < twosEnd; high += 2 * BLOCK_BYTES, value += 8, delta += 8) {
+    const near = multiplySubtract(v128.load(high), share, v128.load32_splat(value));
+    const far = multiplySubtract(v128.load(high, 32), share, v128.load32_splat(value, 4));
+    const a = multiplyAdd(near, c, f32x4.mul(v128.load32_splat(delta), u));
+    const b = multiplyAdd(far, c, f32x4.mul(v128.load32_splat(delta, 4), u));
+    sum0 = multiplyAdd(a, a, sum0);
+    sum1 = multiplyAdd(b, b, sum1);
+  }
+  if (high < end) {
+    const near = multiplySubtract(v128.load(high), share, v128.load32_splat(value));
+    const a = multiplyAdd(near, c, f32x4.mul(v128.load32_splat(delta), u));
+    sum0 = multiplyAdd(a, a, sum0);
+  }
+  v128.store(question, f32x4.sqrt(f32x4.add(sum0, sum1)), field.DIFFERENCE);
 }

@@ -16,17 +16,17 @@ const SUBNORMAL_ROUNDING: f64 = 7.006492321624085e-46;
  */
 export function boundRows(job: usize, tile: usize, count: i32, question: usize): i32 {
   const printed = sqrt(<f64> load<i32>(job + VALUE_DIM)) * SUBNORMAL_ROUNDING;
-  let worn = 0;
+  let worn = 0, target = tile + field.BOUNDS;
   for (let block = 0; block < count; block++, tile += field.TILE_BLOCK_BYTES) {
-    for (let at: usize = 0; at < 64; at += 16) {
-      worn |= boundTwo(tile + at, tile + field.NORM + (at >> 1), question, printed) << ((block << 3) + <i32> (at >> 3));
+    for (let at: usize = 0; at < 64; at += 16, target += 16) {
+      worn |= boundTwo(tile + at, tile + field.NORM + (at >> 1), question, printed, target) << ((block << 3) + <i32> (at >> 3));
     }
   }
   return worn;
 }
 
 @inline
-function boundTwo(sums: usize, norms: usize, question: usize, subnormal: f64): i32 {
+function boundTwo(sums: usize, norms: usize, question: usize, subnormal: f64, target: usize): i32 {
   const one = f64x2.splat(1);
   const diameter = v128.load64_splat(question, field.WIDE_DIAMETER), rounded = v128.load64_splat(question, field.EXCHANGED);
   const norm = f64x2.promote_low_f32x4(v128.load64_zero(norms));
@@ -55,7 +55,7 @@ function boundTwo(sums: usize, norms: usize, question: usize, subnormal: f64): i
   stale = v128.and(stale, isTouched);
   const bound = f64x2.mul(f64x2.add(stale, ledger), f64x2.splat(1 + FLOAT32_ROUNDING));
   const printed = f64x2.add(f64x2.mul(norm, f64x2.splat(2 * FLOAT32_ROUNDING)), f64x2.splat(subnormal));
-  v128.store(sums, f64x2.add(bound, printed), field.BOUND);
+  v128.store(target, f64x2.add(bound, printed));
   const isWorn = f64x2.gt(ofMoved, f64x2.add(f64x2.mul(held, f64x2.splat(1.0 / 1024)), ledger));
   return i64x2.bitmask(v128.or(isWorn, f64x2.gt(ofWeights, f64x2.mul(f64x2.add(one, f64x2.add(plus, minus)), f64x2.splat(1.0 / 1048576)))));
 }
