@@ -39,6 +39,7 @@ import {
   promoteHigh,
   ROUNDER,
   SIXTH,
+  sizesOf,
   SMALL,
   THIRD,
   TINY,
@@ -201,8 +202,8 @@ export function weighHalf(job: usize, at: usize, rows: usize, change: usize, que
     after = f32x4.add(after, young);
     const isOther = f32x4.ne(old, young);
     difference = v128.bitselect(f32x4.add(difference, f32x4.sub(young, old)), difference, isOther);
-    const sizes = f32x4.add(f32x4.abs(before), f32x4.abs(after));
-    const ofBias = f32x4.mul(constant(FOUR), f32x4.add(sizes, f32x4.add(f32x4.abs(old), f32x4.abs(young))));
+    const sizes = f32x4.add(sizesOf(before), sizesOf(after));
+    const ofBias = f32x4.mul(constant(FOUR), f32x4.add(sizes, f32x4.add(sizesOf(old), sizesOf(young))));
     ofDifference = f32x4.add(ofDifference, v128.and(ofBias, isOther));
   }
   if (load<u32>(question, field.HAS_POSITIONS) != 0) {
@@ -213,42 +214,44 @@ export function weighHalf(job: usize, at: usize, rows: usize, change: usize, que
   const origin = i32x4.add(v128.load(load<usize>(job + SHIFT) + rows), power(ROUNDER));
   const share = v128.load(at, field.SHARE);
 
-  const clampedBefore = clamp(before), clampedAfter = clamp(after);
-  const roundedBefore = roundedPower(clampedBefore), roundedAfter = roundedPower(clampedAfter);
-  const powerBefore = i32x4.sub(roundedBefore, origin), powerAfter = i32x4.sub(roundedAfter, origin);
-  const most = power(MOST_POWER), least = power(LEAST_POWER);
-  let odd = v128.and(wasSeen, i32x4.gt_s(powerBefore, most));
-  odd = v128.or(odd, v128.and(isSeen, i32x4.gt_s(powerAfter, most)));
+  const clampedBefore = clamp(before), roundedBefore = roundedPower(clampedBefore);
+  const powerBefore = i32x4.sub(roundedBefore, origin), most = power(MOST_POWER), least = power(LEAST_POWER);
   const w = v128.and(
     f32x4.mul(i32x4.add(mantissa(clampedBefore, roundedBefore), i32x4.shl(powerBefore, 23)), share),
     v128.and(wasSeen, i32x4.ge_s(powerBefore, least)),
   );
-  const isSmall = v128.and(stays, f32x4.le(f32x4.abs(difference), constant(SMALL)));
-  let directly = nothing;
-  if (!i32x4.all_true(isSmall)) {
-    directly = v128.and(
-      f32x4.mul(i32x4.add(mantissa(clampedAfter, roundedAfter), i32x4.shl(powerAfter, 23)), share),
-      v128.and(isSeen, i32x4.ge_s(powerAfter, least)),
-    );
-  }
   let p = multiplyAdd(difference, constant(SIXTH), constant(FIFTH));
   p = multiplyAdd(difference, p, constant(FOURTH));
   p = multiplyAdd(difference, p, constant(THIRD));
   p = multiplyAdd(difference, p, constant(HALF));
   const grown = f32x4.mul(w, multiplyAdd(f32x4.mul(difference, difference), p, difference));
-  const c = v128.bitselect(grown, f32x4.sub(directly, w), isSmall);
-  const u = v128.bitselect(f32x4.add(w, grown), directly, isSmall);
-
-  // Errors of exponents, and of weights as shares of themselves.
-  const size = f32x4.pmax(v128.and(f32x4.abs(before), wasSeen), v128.and(f32x4.abs(after), isSeen));
+  const isSmall = v128.and(stays, f32x4.le(sizesOf(difference), constant(SMALL)));
+  // Errors of exponents, and of weights as shares of themselves, go beside. Most often all lanes are small.
+  const isAllSmall = i32x4.all_true(isSmall);
+  let c = grown, u = f32x4.add(w, grown), odd = v128.and(wasSeen, i32x4.gt_s(powerBefore, most));
+  let size = sizesOf(before), sizeAfter = sizesOf(after), apart = f32x4.mul(rounding, ofDifference);
+  if (!isAllSmall) {
+    const clampedAfter = clamp(after), roundedAfter = roundedPower(clampedAfter);
+    const powerAfter = i32x4.sub(roundedAfter, origin);
+    odd = v128.or(odd, v128.and(isSeen, i32x4.gt_s(powerAfter, most)));
+    const directly = v128.and(
+      f32x4.mul(i32x4.add(mantissa(clampedAfter, roundedAfter), i32x4.shl(powerAfter, 23)), share),
+      v128.and(isSeen, i32x4.ge_s(powerAfter, least)),
+    );
+    c = v128.bitselect(grown, f32x4.sub(directly, w), isSmall);
+    u = v128.bitselect(u, directly, isSmall);
+    size = v128.and(size, wasSeen);
+    sizeAfter = v128.and(sizeAfter, isSeen);
+    apart = f32x4.mul(rounding, v128.bitselect(ofDifference, v128.and(ofMove, isSeen), stays));
+  }
+  size = f32x4.pmax(size, sizeAfter);
   const exponent = f32x4.mul(rounding, f32x4.add(ofScore, multiplyAdd(constant(EIGHT), size, constant(FOUR))));
-  const apart = f32x4.mul(rounding, v128.bitselect(ofDifference, v128.and(ofMove, isSeen), stays));
   const isCharged = f32x4.le(f32x4.add(exponent, apart), constant(MOST_DOUBT));
   odd = v128.or(odd, v128.andnot(eitherSeen, isCharged));
-  const share0 = multiplyAdd(exponent, constant(FIVE_FOURTHS), constant(OF_WEIGHT));
-  const apart2 = f32x4.add(apart, apart);
-  const ofWeights = v128.bitselect(apart2, f32x4.add(share0, apart2), isSmall);
-  const size0 = f32x4.abs(c);
+  const share0 = multiplyAdd(exponent, constant(FIVE_FOURTHS), constant(OF_WEIGHT)), apart2 = f32x4.add(apart, apart);
+  let ofWeights = f32x4.add(share0, apart2);
+  if (!isAllSmall) ofWeights = v128.bitselect(apart2, ofWeights, isSmall);
+  const size0 = sizesOf(c);
   const held = f32x4.add(w, u);
   let doubt = multiplyAdd(held, ofWeights, multiplyAdd(size0, share0, constant(VANISHING)));
   doubt = v128.and(doubt, eitherSeen);
@@ -321,7 +324,7 @@ function areDistancesKnown(tile: usize, question: usize): bool {
 @inline
 function timesChange(question: usize): void {
   const distance = v128.load(question, field.FOUND_DISTANCE);
-  v128.store(question, f32x4.mul(distance, f32x4.abs(v128.load(question, field.CHANGE))), field.DIFFERENCE);
+  v128.store(question, f32x4.mul(distance, sizesOf(v128.load(question, field.CHANGE))), field.DIFFERENCE);
 }
 
 /** ‖v − o‖ of four rows, in two sums. */
