@@ -111,6 +111,17 @@ export class CertifiedTile {
     return this.#shared === UNTAKEN ? this.#moments[row] : this.#shared;
   }
 
+  /** Those of some rows, as bits, whose moment this is. */
+  withMoment(rows: number, moment: number): number {
+    if (this.#shared !== UNTAKEN) return moment === this.#shared ? rows & this.#taken : rows & ~this.#taken;
+    let same = rows;
+    for (let rest = rows; rest !== 0; rest &= rest - 1) {
+      const row = lowest(rest);
+      if (this.momentOf(row) !== moment) same &= ~(1 << row);
+    }
+    return same;
+  }
+
   /** The sums of rows, as bits, are those of a moment. */
   reach(rows: number, moment: number): void {
     if (rows === 0) return;
@@ -146,6 +157,13 @@ export class CertifiedTile {
 /** The lowest of the rows that are bits of a number. */
 export function lowest(rows: number): number {
   return 31 - Math.clz32(rows & -rows);
+}
+
+/** The number of rows that are bits of a number. */
+export function countOf(rows: number): number {
+  const pairs = rows - (rows >>> 1 & 0x55555555);
+  const fours = (pairs & 0x33333333) + (pairs >>> 2 & 0x33333333);
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
 /** Sums of the rows of a tile at the host. */

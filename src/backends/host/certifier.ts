@@ -15,8 +15,9 @@
 import { keyHeadOf } from "../../numerics/head_layout.ts";
 import type { Cohort } from "../backend.ts";
 import type { Since } from "../since.ts";
+import { AskedTiles } from "./asked_tiles.ts";
 import { type CertificateKernel, NOT_CHANGED, type TakenRow, TILE_ROWS } from "./certificate_kernel.ts";
-import { CertifiedTile, lowest, UNTAKEN } from "./certified_tile.ts";
+import { CertifiedTile, countOf, lowest, UNTAKEN } from "./certified_tile.ts";
 import {
   type CertifierParts,
   ENTRY_BYTES,
@@ -97,6 +98,7 @@ export class Certifier {
   /** Pairs that kernels keep. */
   #pairCount = 0;
   readonly #pairs: Uint32Array;
+  readonly #asked = new AskedTiles();
   #retained = new Float64Array(64);
 
   constructor(parts: CertifierParts) {
@@ -200,7 +202,8 @@ export class Certifier {
     const diameter = 2 * spread.radius(keyHead),
       question: HeadQuestion = { batch, head, keys, rows, diameter };
     const isUsable = batch.begin(head, { diameter, size: spread.largestNorm(keyHead) });
-    this.#sumHead(queries, question, isUsable);
+    this.#asked.sort(queries);
+    this.#sumHead(question, isUsable);
     this.#addBounds(queries, question, bounds);
   }
 
@@ -215,44 +218,54 @@ export class Certifier {
     return this.#host.rounding(totals, head, keys, rounding);
   }
 
-  /** Counts the work of `certify` for these query slots. For one row a kernel computes its whole block, and bounds of its tile. */
+  /**
+   * Counts the work of `certify` for these query slots. For one row a kernel computes four, and the bounds of a tile.
+   */
   owed(queries: Uint32Array, since: Since): OwedPairs {
-    const { layout: { heads }, batch } = this.#parts, pending = since.slots.length, { now } = this.#journal;
-    let rows = 0, first = 0, again = 0, untaken = 0;
-    for (let head = 0; head < heads; head++) {
-      for (let at = 0, end = 0; at < queries.length; at = end) {
-        const number = queries[at] >>> TILE_BITS, tile = this.#tiles[head][number];
-        const moment = tile?.momentOf(queries[at] & LANES) ?? UNTAKEN;
-        let blocks = 0;
-        for (; end < queries.length && queries[end] >>> TILE_BITS === number; end++) {
-          if (tile && tile.momentOf(queries[end] & LANES) !== moment) break;
-          blocks |= 1 << ((queries[end] & LANES) >>> BLOCK_BITS);
-        }
-        rows += batch ? TILE_ROWS : end - at;
-        if (moment < 0 && pending === 0) untaken += end - at;
-        if (moment === now) continue;
-        const inBlocks = batch ? BLOCK_ROWS[blocks] : end - at;
-        const changed = tile && moment >= 0 ? this.#journal.since(moment) : null;
-        if (!tile || changed === null || changed.length > pending + MANY_CHANGES) first += inBlocks * pending;
-        else {
-          const known = knownAmong(tile, changed);
-          again += inBlocks * known;
-          first += inBlocks * (changed.length - known);
+    const { batch } = this.#parts, pending = since.slots.length, { now } = this.#journal, asked = this.#asked;
+    const owed = { rows: 0, untaken: 0, first: 0, again: 0 };
+    asked.sort(queries);
+    for (const tiles of this.#tiles) {
+      for (let at = 0; at < asked.count; at++) {
+        const tile = tiles[asked.numbers[at]];
+        owed.rows += batch ? TILE_ROWS : countOf(asked.rows[at]);
+        if (tile && tile.shared === now && (asked.rows[at] & ~tile.taken) === 0) continue;
+        for (let left = asked.rows[at]; left !== 0;) {
+          const moment = tile ? tile.momentOf(lowest(left)) : UNTAKEN,
+            same = tile ? tile.withMoment(left, moment) : left;
+          left &= ~same;
+          if (moment < 0 && pending === 0) owed.untaken += countOf(same);
+          if (moment === now) continue;
+          this.#addOwed(owed, tile, moment, batch ? neighboursOf(same) : countOf(same), pending);
         }
       }
     }
-    return { rows, untaken, first, again };
+    return owed;
+  }
+
+  /** Counts the pairs of rows whose sums are of one moment. */
+  #addOwed(
+    owed: { first: number; again: number },
+    tile: CertifiedTile | undefined,
+    moment: number,
+    rows: number,
+    pending: number,
+  ): void {
+    const changed = tile && moment >= 0 ? this.#journal.since(moment) : null;
+    if (!tile || changed === null || changed.length > pending + MANY_CHANGES) owed.first += rows * pending;
+    else {
+      const known = knownAmong(tile, changed);
+      owed.again += rows * known;
+      owed.first += rows * (changed.length - known);
+    }
   }
 
   /** Brings the sums of rows that kernels answer for up to the present. */
-  #sumHead(queries: Uint32Array, question: HeadQuestion, isUsable: boolean): void {
+  #sumHead(question: HeadQuestion, isUsable: boolean): void {
     const { head, rows } = question, { now } = this.#journal, isFlat = rows.areFlat(head), parts: Part[] = [];
-    for (let at = 0; at < queries.length;) {
-      const number = queries[at] >>> TILE_BITS, tile = this.#tileOf(head, number);
-      let asked = 0;
-      for (; at < queries.length && queries[at] >>> TILE_BITS === number; at++) {
-        asked |= 1 << (queries[at] & LANES);
-      }
+    const all = this.#asked;
+    for (let at = 0; at < all.count; at++) {
+      const number = all.numbers[at], asked = all.rows[at], tile = this.#tileOf(head, number);
       if (!isFlat || tile.steepRows !== 0) {
         noteSteep(tile, number, asked, (slot) => !isFlat && rows.isSteep(slot, head));
       }
@@ -386,20 +399,18 @@ export class Certifier {
     const { batch, head, keys, rows, diameter } = question, tiles = this.#tiles[head];
     const areSquares = this.#tiles.length > 1;
     if (rows.mayHaveErrors(keys)) this.#takeErrors(queries, question);
-    for (let at = 0; at < queries.length;) {
-      const number = queries[at] >>> TILE_BITS,
-        tile = tiles[number],
-        { kernelTile, hostRows } = tile,
-        start = at;
-      while (at < queries.length && queries[at] >>> TILE_BITS === number) at++;
+    const { runs, runNumbers, runStarts } = this.#asked;
+    for (let run = 0; run < runs; run++) {
+      const number = runNumbers[run], start = runStarts[run], end = runStarts[run + 1];
+      const tile = tiles[number], { kernelTile, hostRows } = tile;
       if (kernelTile !== 0 && tile.boundFor !== diameter) {
         const worn = batch.bound(kernelTile, number, tile.exchanges * EXCHANGE_ROUNDING);
         tile.boundFor = diameter;
         if (worn !== 0) tile.leave(worn & ~hostRows);
       }
-      if (hostRows === 0) batch.addBounds(kernelTile, queries, start, at - start, target, areSquares);
+      if (hostRows === 0) batch.addBounds(kernelTile, queries, start, end - start, target, areSquares);
       else {
-        for (let row = start; row < at; row++) {
+        for (let row = start; row < end; row++) {
           if ((hostRows >>> (queries[row] & LANES) & 1) === 1) {
             const bound = rows.hostBound(queries[row], head, keys);
             target[row] += areSquares ? bound ** 2 : bound;
@@ -435,21 +446,11 @@ export class Certifier {
 }
 
 const TILE_BITS = 5, LANES = TILE_ROWS - 1, ALL_ROWS = -1;
-/** Rows of a block, as a power of two, and, by bits of the blocks of a tile, those of all of these. */
-const BLOCK_BITS = 3;
-const BLOCK_ROWS = [0, 8, 8, 16, 8, 16, 16, 24, 8, 16, 16, 24, 16, 24, 24, 32];
-
 /** Sorts rows of a tile, but for those of the present, by their moments. */
 function group(parts: Part[], tile: CertifiedTile, number: number, rows: number, now: number): void {
   for (let left = rows; left !== 0;) {
     const moment = tile.momentOf(lowest(left));
-    let same = left;
-    if (tile.shared === UNTAKEN) {
-      for (let rest = left; rest !== 0; rest &= rest - 1) {
-        const row = lowest(rest);
-        if (tile.momentOf(row) !== moment) same &= ~(1 << row);
-      }
-    }
+    const same = tile.withMoment(left, moment);
     left &= ~same;
     if (moment !== now) parts.push({ tile, number, rows: same, moment, count: 0 });
   }
@@ -458,6 +459,13 @@ function group(parts: Part[], tile: CertifiedTile, number: number, rows: number,
 /** Whether some of these keys are in the sums of a tile and cannot be taken out. */
 function hasUnkept({ unkept }: CertifiedTile, slots: Uint32Array): boolean {
   return unkept.size > 0 && slots.some((slot) => unkept.has(slot));
+}
+
+/** The number of rows that a kernel computes for these: four neighbours at a time. */
+function neighboursOf(rows: number): number {
+  if (rows === ALL_ROWS) return TILE_ROWS;
+  const pairs = rows | rows >>> 1, fours = pairs | pairs >>> 2;
+  return 4 * countOf(fours & 0x11111111);
 }
 
 /** The number of keys of which something is kept in a tile. */

@@ -13,6 +13,7 @@ import {
   type TakenRow,
   type ValueBall,
 } from "../host/certificate_kernel.ts";
+import { countOf } from "../host/certified_tile.ts";
 import type { HostRows } from "../host/host_rows.ts";
 import type { KeyTable } from "../host/key_table.ts";
 import { STEEP_SCORE } from "../host/key_reach.ts";
@@ -275,11 +276,4 @@ export class WasmCertificates implements CertificateKernel {
 /** The address of the block of a query slot in its tile. */
 function blockOf(tile: number, slot: number): number {
   return tile + (slot % field.TILE_ROWS >> 3) * field.TILE_BLOCK_BYTES;
-}
-
-/** The number of bits that are 1. */
-function countOf(rows: number): number {
-  const pairs = rows - (rows >>> 1 & 0x55555555);
-  const fours = (pairs & 0x33333333) + (pairs >>> 2 & 0x33333333);
-  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
