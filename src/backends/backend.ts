@@ -288,7 +288,7 @@ export interface Backend {
   /**
    * Bounds like those of {@link Backend.certify}, by drift, without work for any pair. They are looser, and
    * Infinity if they would be above `limit` or if drift is not followed. A cohort that is up to date has one bound
-   * on rounding, which may be above `limit`, and is Infinity where scores have biases.
+   * on rounding, which may be above `limit`, and is Infinity where scores have biases besides those of a mask.
    */
   drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>>;
   /**

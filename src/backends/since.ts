@@ -11,6 +11,8 @@ export interface Since {
   readonly slots: Uint32Array;
   /** The ids of the retained rows; {@link NO_ROW} if the slot was empty. */
   readonly retained: Uint32Array;
+  /** The id of a slot, if it has changed, until the next batch is stored; without a pass over all slots. */
+  readonly idOf?: (slot: number) => number | undefined;
 }
 
 /** No changes. */

@@ -266,11 +266,12 @@ export class LimitedAnswers {
    * the answer, or nothing is known otherwise.
    */
   async #certifyAbove(slots: Uint32Array, bounds: Float64Array, error: number, time: number): Promise<void> {
-    const above = slots.filter((_, at) => !(bounds[at] <= error)), { queries } = this.#config;
-    const { certified: price } = queries.boundTimes(above),
-      isDear = price > Math.max(LITTLE_TIME, LITTLE_SHARE * time);
+    const above = slotsAbove(slots, bounds, error), { queries } = this.#config;
     // Far below what is known of rounding, a certificate would be above the limit, too.
-    if (isDear && bounds.every((bound) => bound < Infinity && bound * HOPELESS > error)) return;
+    if (areAllWithin(bounds, error / HOPELESS, Infinity)) {
+      const { certified: price } = queries.boundTimes(above);
+      if (price > Math.max(LITTLE_TIME, LITTLE_SHARE * time)) return;
+    }
     const certified = await queries.certify(above);
     for (let at = 0, next = 0; at < slots.length; at++) {
       if (!(bounds[at] <= error)) bounds[at] = Math.min(bounds[at], certified[next++]);
@@ -372,6 +373,22 @@ export class LimitedAnswers {
 function isAnyAbove(bounds: Float64Array, error: number): boolean {
   for (let at = 0; at < bounds.length; at++) if (!(bounds[at] <= error)) return true;
   return false;
+}
+
+/** The query slots whose bounds are above an error: the same array where all are. */
+function slotsAbove(slots: Uint32Array, bounds: Float64Array, error: number): Uint32Array {
+  let count = 0;
+  for (let at = 0; at < slots.length; at++) if (!(bounds[at] <= error)) count++;
+  if (count === slots.length) return slots;
+  const above = new Uint32Array(count);
+  for (let at = 0, next = 0; at < slots.length; at++) if (!(bounds[at] <= error)) above[next++] = slots[at];
+  return above;
+}
+
+/** Whether numbers are above `least` and below `most`. */
+function areAllWithin(numbers: Float64Array, least: number, most: number): boolean {
+  for (let at = 0; at < numbers.length; at++) if (!(numbers[at] > least && numbers[at] < most)) return false;
+  return true;
 }
 
 /** Copies rows of `width` numbers, by query slot, runs of neighbours at once. */

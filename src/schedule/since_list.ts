@@ -25,6 +25,12 @@ export class SinceList {
   #count = 0;
   #hasGaps = false;
 
+  /** Of the slots that are in the list. */
+  readonly #idOfListed = (slot: number): number | undefined => {
+    const at = this.#placeOf(slot);
+    return at === undefined ? undefined : this.#ids[at];
+  };
+
   /** Makes room for `count` slots. */
   constructor(pages: WordPages, count = 0) {
     this.#pages = pages;
@@ -62,8 +68,13 @@ export class SinceList {
 
   toSince(): Since {
     if (this.#hasGaps) this.#close();
-    if (this.#count === this.#slots.length) return { slots: this.#slots, retained: this.#ids };
-    return { slots: this.#slots.subarray(0, this.#count), retained: this.#ids.subarray(0, this.#count) };
+    const idOf = this.#idOfListed;
+    if (this.#count === this.#slots.length) return { slots: this.#slots, retained: this.#ids, idOf };
+    return {
+      slots: this.#slots.subarray(0, this.#count),
+      retained: this.#ids.subarray(0, this.#count),
+      idOf,
+    };
   }
 
   #placeOf(slot: number): number | undefined {

@@ -123,6 +123,35 @@ for (const backend of QUICK_BACKENDS) {
     }
   });
 
+  Deno.test(`stale work on ${backend}: rows within an error share a bound where a mask is`, async () => {
+    const { queries, keys, dim } = SIZES, random = new Random(8), made: Counting[] = [];
+    const mask = Array.from(
+      { length: queries },
+      () => Array.from({ length: keys }, () => 40 * random.normal()),
+    );
+    const options = engineOf(random, SIZES, { mask, editableMask: true });
+    const wrap = (inner: Backend) => {
+      const counting = new Counting(inner);
+      made.push(counting);
+      return counting;
+    };
+    await using live = await createEngine({ ...options, backend, lazyThreshold: { error: 0.05 } }, { wrap });
+    await using exact = await DynamicAttention.create({ ...options, backend: "array" });
+    for (let at = 0; at < LOOKS; at++) {
+      const pair = { queries: [random.below(queries)], keys: [random.below(keys)] };
+      const bias = at % 2 === 0 ? false : 50 * random.normal();
+      for (const engine of [live, exact]) engine.setMask(bias, pair);
+      const { output, bounds } = await live.peek(), { data } = await exact.read();
+      for (let row = 0; row < queries; row++) {
+        let squared = 0;
+        for (let c = row * dim; c < (row + 1) * dim; c++) squared += (output.data[c] - data[c]) ** 2;
+        assertLessOrEqual(Math.sqrt(squared), bounds[row]);
+        assertLessOrEqual(bounds[row], 0.01, "a bias of 200 takes four digits");
+      }
+    }
+    assertEquals(made[0].certificates, 0);
+  });
+
   Deno.test(`stale work on ${backend}: many changed keys at once are caught up with, and bounds hold`, async () => {
     const random = new Random(6), sizes: PatternSizes = { queries: 512, keys: 160, dim: 8 };
     const options = engineOf(random, sizes, { backend, lazyThreshold: Infinity });

@@ -60,25 +60,26 @@ export interface CertificateKernel {
    */
   setChanges(slots: Uint32Array, retained: Float64Array, first: number, count: number): void;
   /**
-   * Replaces what these keys have in the sums of rows; `pairs` are those of each key, 0 where nothing is
-   * kept. Returns the rows that it cannot answer for.
+   * Replaces what the first `count` of these keys have in the sums of rows; `pairs` are those of each key, 0 where
+   * nothing is kept. Returns the rows that it cannot answer for.
    */
-  add(tile: number, tileNumber: number, rows: number, pairs: Uint32Array): number;
+  add(tile: number, tileNumber: number, rows: number, pairs: Uint32Array, count: number): number;
   /**
    * Computes the bounds of all rows of a tile; `rounded` bounds what exchanges have rounded, as a share of
    * the largest that a sum has been. Returns the rows in whose bounds that matters.
    */
   bound(tile: number, tileNumber: number, rounded: number): number;
   /**
-   * Adds the squares of the bounds of `count` query slots of a tile, as of the last `bound`:
-   * those of `slots` from `first` on, at the same places of `squares`.
+   * Adds the bounds of `count` query slots of a tile, as of the last `bound`, or their squares: those of `slots` from
+   * `first` on, at the same places of `target`.
    */
-  squareBounds(
+  addBounds(
     tile: number,
     slots: Uint32Array,
     first: number,
     count: number,
-    squares: Float64Array,
+    target: Float64Array,
+    areSquares: boolean,
   ): void;
   /** Wipes all that it has computed, and takes all tiles and pairs back. */
   forget(): void;

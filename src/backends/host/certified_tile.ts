@@ -71,6 +71,10 @@ export class CertifiedTile {
   readonly pairs: Map<number, number> = new Map();
   /** Key slots that are in sums, of which there was no room to keep what they have. */
   readonly unkept: Set<number> = new Set();
+  /**
+   * The diameter of values with which the kernel has computed bounds of the sums as they are; NaN where it has not.
+   */
+  boundFor = NaN;
   /** Exchanges since all sums of the kernel were begun. */
   exchanges = 0;
   /** The sums of its rows at the host. */
@@ -105,6 +109,17 @@ export class CertifiedTile {
   momentOf(row: number): number {
     if ((this.#taken >>> row & 1) === 0) return UNTAKEN;
     return this.#shared === UNTAKEN ? this.#moments[row] : this.#shared;
+  }
+
+  /** Those of some rows, as bits, whose moment this is. */
+  withMoment(rows: number, moment: number): number {
+    if (this.#shared !== UNTAKEN) return moment === this.#shared ? rows & this.#taken : rows & ~this.#taken;
+    let same = rows;
+    for (let rest = rows; rest !== 0; rest &= rest - 1) {
+      const row = lowest(rest);
+      if (this.momentOf(row) !== moment) same &= ~(1 << row);
+    }
+    return same;
   }
 
   /** The sums of rows, as bits, are those of a moment. */
@@ -142,6 +157,13 @@ export class CertifiedTile {
 /** The lowest of the rows that are bits of a number. */
 export function lowest(rows: number): number {
   return 31 - Math.clz32(rows & -rows);
+}
+
+/** The number of rows that are bits of a number. */
+export function countOf(rows: number): number {
+  const pairs = rows - (rows >>> 1 & 0x55555555);
+  const fours = (pairs & 0x33333333) + (pairs >>> 2 & 0x33333333);
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
 /** Sums of the rows of a tile at the host. */

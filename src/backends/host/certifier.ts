@@ -15,8 +15,9 @@
 import { keyHeadOf } from "../../numerics/head_layout.ts";
 import type { Cohort } from "../backend.ts";
 import type { Since } from "../since.ts";
+import { AskedTiles } from "./asked_tiles.ts";
 import { type CertificateKernel, NOT_CHANGED, type TakenRow, TILE_ROWS } from "./certificate_kernel.ts";
-import { CertifiedTile, lowest, UNTAKEN } from "./certified_tile.ts";
+import { CertifiedTile, countOf, lowest, UNTAKEN } from "./certified_tile.ts";
 import {
   type CertifierParts,
   ENTRY_BYTES,
@@ -62,6 +63,8 @@ interface HeadQuestion {
   readonly head: number;
   readonly keys: KeysAt;
   readonly rows: CertifiedRows;
+  /** No two values are further apart. */
+  readonly diameter: number;
 }
 
 /** Some rows of a tile. */
@@ -70,6 +73,10 @@ interface Part {
   readonly number: number;
   /** As bits. */
   rows: number;
+  /** That of their sums. */
+  readonly moment: number;
+  /** How many of the changed keys are to be exchanged: the first ones. */
+  count: number;
 }
 
 /** The moment of a row whose sums have been begun. */
@@ -91,6 +98,7 @@ export class Certifier {
   /** Pairs that kernels keep. */
   #pairCount = 0;
   readonly #pairs: Uint32Array;
+  readonly #asked = new AskedTiles();
   #retained = new Float64Array(64);
 
   constructor(parts: CertifierParts) {
@@ -169,18 +177,34 @@ export class Certifier {
   ): Float64Array<ArrayBuffer> {
     const bounds = new Float64Array(queries.length), { batch, layout } = this.#parts;
     for (let head = 0; head < layout.heads; head++) {
-      if (batch) {
-        const question: HeadQuestion = { batch, head, keys, rows };
-        this.#sumHead(queries, question);
-        this.#addSquares(queries, question, bounds);
-      } else {
+      if (batch) this.#certifyHead(batch, head, queries, keys, rows, bounds);
+      else {
         for (let at = 0; at < queries.length; at++) {
-          bounds[at] += rows.hostBound(queries[at], head, keys) ** 2;
+          const bound = rows.hostBound(queries[at], head, keys);
+          bounds[at] += layout.heads === 1 ? bound : bound ** 2;
         }
       }
     }
+    if (layout.heads === 1) return bounds;
     for (let at = 0; at < bounds.length; at++) bounds[at] = Math.sqrt(bounds[at]);
     return bounds;
+  }
+
+  #certifyHead(
+    batch: CertificateKernel,
+    head: number,
+    queries: Uint32Array,
+    keys: KeysAt,
+    rows: CertifiedRows,
+    bounds: Float64Array,
+  ): void {
+    const { layout, spread } = this.#parts, keyHead = keyHeadOf(layout, head);
+    const diameter = 2 * spread.radius(keyHead),
+      question: HeadQuestion = { batch, head, keys, rows, diameter };
+    const isUsable = batch.begin(head, { diameter, size: spread.largestNorm(keyHead) });
+    this.#asked.sort(queries);
+    this.#sumHead(question, isUsable);
+    this.#addBounds(queries, question, bounds);
   }
 
   /** Bound of a row that is computed at the host, whose head is selected and whose state holds `totals`. */
@@ -194,48 +218,54 @@ export class Certifier {
     return this.#host.rounding(totals, head, keys, rounding);
   }
 
-  /** Counts the work of `certify` for these query slots. For one row a kernel computes its whole block, and bounds of its tile. */
+  /**
+   * Counts the work of `certify` for these query slots. For one row a kernel computes four, and the bounds of a tile.
+   */
   owed(queries: Uint32Array, since: Since): OwedPairs {
-    const { layout: { heads }, batch } = this.#parts, pending = since.slots.length, { now } = this.#journal;
-    let rows = 0, first = 0, again = 0, untaken = 0;
-    for (let head = 0; head < heads; head++) {
-      for (let at = 0, end = 0; at < queries.length; at = end) {
-        const number = queries[at] >>> TILE_BITS, tile = this.#tiles[head][number];
-        const moment = tile?.momentOf(queries[at] & LANES) ?? UNTAKEN;
-        let blocks = 0;
-        for (; end < queries.length && queries[end] >>> TILE_BITS === number; end++) {
-          if (tile && tile.momentOf(queries[end] & LANES) !== moment) break;
-          blocks |= 1 << ((queries[end] & LANES) >>> BLOCK_BITS);
-        }
-        rows += batch ? TILE_ROWS : end - at;
-        if (moment < 0 && pending === 0) untaken += end - at;
-        if (moment === now) continue;
-        const inBlocks = batch ? BLOCK_ROWS[blocks] : end - at;
-        const changed = tile && moment >= 0 ? this.#journal.since(moment) : null;
-        if (!tile || changed === null || changed.length > pending + MANY_CHANGES) first += inBlocks * pending;
-        else {
-          const known = knownAmong(tile, changed);
-          again += inBlocks * known;
-          first += inBlocks * (changed.length - known);
+    const { batch } = this.#parts, pending = since.slots.length, { now } = this.#journal, asked = this.#asked;
+    const owed = { rows: 0, untaken: 0, first: 0, again: 0 };
+    asked.sort(queries);
+    for (const tiles of this.#tiles) {
+      for (let at = 0; at < asked.count; at++) {
+        const tile = tiles[asked.numbers[at]];
+        owed.rows += batch ? TILE_ROWS : countOf(asked.rows[at]);
+        if (tile && tile.shared === now && (asked.rows[at] & ~tile.taken) === 0) continue;
+        for (let left = asked.rows[at]; left !== 0;) {
+          const moment = tile ? tile.momentOf(lowest(left)) : UNTAKEN,
+            same = tile ? tile.withMoment(left, moment) : left;
+          left &= ~same;
+          if (moment < 0 && pending === 0) owed.untaken += countOf(same);
+          if (moment === now) continue;
+          this.#addOwed(owed, tile, moment, batch ? neighboursOf(same) : countOf(same), pending);
         }
       }
     }
-    return { rows, untaken, first, again };
+    return owed;
+  }
+
+  /** Counts the pairs of rows whose sums are of one moment. */
+  #addOwed(
+    owed: { first: number; again: number },
+    tile: CertifiedTile | undefined,
+    moment: number,
+    rows: number,
+    pending: number,
+  ): void {
+    const changed = tile && moment >= 0 ? this.#journal.since(moment) : null;
+    if (!tile || changed === null || changed.length > pending + MANY_CHANGES) owed.first += rows * pending;
+    else {
+      const known = knownAmong(tile, changed);
+      owed.again += rows * known;
+      owed.first += rows * (changed.length - known);
+    }
   }
 
   /** Brings the sums of rows that kernels answer for up to the present. */
-  #sumHead(queries: Uint32Array, question: HeadQuestion): void {
-    const { batch, head, keys, rows } = question, { layout, spread } = this.#parts;
-    const keyHead = keyHeadOf(layout, head);
-    const ball = { diameter: 2 * spread.radius(keyHead), size: spread.largestNorm(keyHead) };
-    const isUsable = batch.begin(head, ball), isFlat = rows.areFlat(head);
-    const groups = new Map<number, Part[]>();
-    for (let at = 0; at < queries.length;) {
-      const number = queries[at] >>> TILE_BITS, tile = this.#tileOf(head, number);
-      let asked = 0;
-      for (; at < queries.length && queries[at] >>> TILE_BITS === number; at++) {
-        asked |= 1 << (queries[at] & LANES);
-      }
+  #sumHead(question: HeadQuestion, isUsable: boolean): void {
+    const { head, rows } = question, { now } = this.#journal, isFlat = rows.areFlat(head), parts: Part[] = [];
+    const all = this.#asked;
+    for (let at = 0; at < all.count; at++) {
+      const number = all.numbers[at], asked = all.rows[at], tile = this.#tileOf(head, number);
       if (!isFlat || tile.steepRows !== 0) {
         noteSteep(tile, number, asked, (slot) => !isFlat && rows.isSteep(slot, head));
       }
@@ -245,30 +275,37 @@ export class Certifier {
       const fresh = asked & ~tile.hostRows & ~tile.taken;
       if (fresh !== 0) this.#take(question, tile, number, fresh);
       const open = asked & ~tile.hostRows;
-      if (open !== 0 && (tile.shared === UNTAKEN || tile.shared !== this.#journal.now)) {
-        group(groups, tile, number, open);
+      if (open !== 0 && (tile.shared === UNTAKEN || tile.shared !== now)) {
+        group(parts, tile, number, open, now);
       }
     }
-    if (groups.size === 0) return;
-    const { since } = keys, begun = groups.get(BEGUN) ?? [];
-    groups.delete(BEGUN);
-    for (const [moment, parts] of groups) {
-      if (moment === this.#journal.now) continue;
-      const slots = this.#journal.since(moment);
-      const isFar = slots === null || slots.length > since.slots.length + MANY_CHANGES;
-      const kept: Part[] = [];
-      for (const part of parts) {
-        if (!isFar && !hasUnkept(part.tile, slots)) {
-          kept.push(part);
-        } else {
-          part.tile.leave(part.rows);
-          this.#take(question, part.tile, part.number, part.rows);
-          part.rows &= ~part.tile.hostRows;
-          begun.push(part);
-        }
+    if (parts.length > 0) this.#bringUp(parts, question);
+  }
+
+  /** Brings the sums of rows up to the present, by what has changed since theirs, or anew. */
+  #bringUp(parts: readonly Part[], question: HeadQuestion): void {
+    const { batch, keys: { since } } = question, begun: Part[] = [], kept: Part[] = [];
+    let oldest = Infinity;
+    for (const part of parts) {
+      const { tile, moment } = part, slots = moment === BEGUN ? null : this.#journal.since(moment);
+      if (
+        slots !== null && slots.length <= since.slots.length + MANY_CHANGES && !hasUnkept(tile, slots)
+      ) {
+        part.count = slots.length;
+        oldest = Math.min(oldest, moment);
+        kept.push(part);
+        continue;
       }
-      if (slots && kept.length > 0) this.#add(batch, kept, slots, this.#placesOf(slots, since));
+      if (moment !== BEGUN) {
+        tile.leave(part.rows);
+        this.#take(question, tile, part.number, part.rows);
+        part.rows &= ~tile.hostRows;
+      }
+      part.count = since.slots.length;
+      begun.push(part);
     }
+    const slots = kept.length > 0 ? this.#journal.since(oldest) : null;
+    if (slots) this.#add(batch, kept, slots, this.#placesOf(slots, since));
     if (begun.length > 0) {
       this.#reserve(since.slots.length);
       this.#retained.set(since.retained);
@@ -285,6 +322,7 @@ export class Certifier {
   ) {
     if (!tile.isInKernel) this.#letGo(batch, tile);
     if (tile.kernelTile === 0) tile.kernelTile = batch.makeTile();
+    tile.boundFor = NaN;
     const odd = batch.take(tile.kernelTile, number, rows);
     if (odd !== 0) leaveToHost(tile, odd);
     const rootDim = Math.sqrt(this.#parts.layout.valueDim);
@@ -305,13 +343,14 @@ export class Certifier {
       const count = Math.min(pairs.length, slots.length - first);
       batch.setChanges(slots, retained, first, count);
       for (const part of parts) {
-        const { tile, number, rows } = part;
-        if (rows === 0) continue;
-        for (let t = 0; t < count; t++) {
+        const { tile, number, rows } = part, ofPart = Math.min(count, part.count - first);
+        if (rows === 0 || ofPart <= 0) continue;
+        for (let t = 0; t < ofPart; t++) {
           pairs[t] = this.#pairsOf(batch, tile, slots[first + t], retained[first + t] !== NOT_CHANGED);
         }
-        const odd = batch.add(tile.kernelTile, number, rows, pairs);
-        tile.exchanges += count;
+        const odd = batch.add(tile.kernelTile, number, rows, pairs, ofPart);
+        tile.boundFor = NaN;
+        tile.exchanges += ofPart;
         if (odd === 0) continue;
         leaveToHost(tile, odd);
         part.rows &= ~odd;
@@ -337,7 +376,11 @@ export class Certifier {
   /** For each slot, under which id its row before is retained, or NOT_CHANGED. */
   #placesOf(slots: Uint32Array, since: Since): Float64Array {
     this.#reserve(slots.length);
-    const retained = this.#retained;
+    const retained = this.#retained, { idOf } = since;
+    if (idOf) {
+      for (let t = 0; t < slots.length; t++) retained[t] = idOf(slots[t]) ?? NOT_CHANGED;
+      return retained;
+    }
     const places = slots.length > FEW_CHANGES ? new Map<number, number>() : null;
     if (places) { for (let at = 0; at < since.slots.length; at++) places.set(since.slots[at], at); }
     for (let t = 0; t < slots.length; t++) {
@@ -351,25 +394,27 @@ export class Certifier {
     if (count > this.#retained.length) this.#retained = new Float64Array(2 * count);
   }
 
-  /** Adds to `squares` the squares of the bounds of one head. */
-  #addSquares(queries: Uint32Array, question: HeadQuestion, squares: Float64Array): void {
-    const { batch, head, keys, rows } = question, tiles = this.#tiles[head];
+  /** Adds the bounds of one head, or their squares where there are others. */
+  #addBounds(queries: Uint32Array, question: HeadQuestion, target: Float64Array): void {
+    const { batch, head, keys, rows, diameter } = question, tiles = this.#tiles[head];
+    const areSquares = this.#tiles.length > 1;
     if (rows.mayHaveErrors(keys)) this.#takeErrors(queries, question);
-    for (let at = 0; at < queries.length;) {
-      const number = queries[at] >>> TILE_BITS,
-        { kernelTile, hostRows, exchanges } = tiles[number],
-        start = at;
-      while (at < queries.length && queries[at] >>> TILE_BITS === number) at++;
-      if (kernelTile !== 0) {
-        const worn = batch.bound(kernelTile, number, exchanges * EXCHANGE_ROUNDING);
-        if (worn !== 0) tiles[number].leave(worn & ~hostRows);
+    const { runs, runNumbers, runStarts } = this.#asked;
+    for (let run = 0; run < runs; run++) {
+      const number = runNumbers[run], start = runStarts[run], end = runStarts[run + 1];
+      const tile = tiles[number], { kernelTile, hostRows } = tile;
+      if (kernelTile !== 0 && tile.boundFor !== diameter) {
+        const worn = batch.bound(kernelTile, number, tile.exchanges * EXCHANGE_ROUNDING);
+        tile.boundFor = diameter;
+        if (worn !== 0) tile.leave(worn & ~hostRows);
       }
-      if (hostRows === 0) batch.squareBounds(kernelTile, queries, start, at - start, squares);
+      if (hostRows === 0) batch.addBounds(kernelTile, queries, start, end - start, target, areSquares);
       else {
-        for (let row = start; row < at; row++) {
+        for (let row = start; row < end; row++) {
           if ((hostRows >>> (queries[row] & LANES) & 1) === 1) {
-            squares[row] += rows.hostBound(queries[row], head, keys) ** 2;
-          } else batch.squareBounds(kernelTile, queries, row, 1, squares);
+            const bound = rows.hostBound(queries[row], head, keys);
+            target[row] += areSquares ? bound ** 2 : bound;
+          } else batch.addBounds(kernelTile, queries, row, 1, target, areSquares);
         }
       }
     }
@@ -385,6 +430,7 @@ export class Certifier {
       const { norm } = batch.stateOf(tile.kernelTile, slot);
       batch.setRounding(tile.kernelTile, slot, 0, error.output + 4 * FLOAT64_ROUNDING * norm, error.mass);
       tile.toldRows |= row;
+      tile.boundFor = NaN;
     }
   }
 
@@ -400,31 +446,26 @@ export class Certifier {
 }
 
 const TILE_BITS = 5, LANES = TILE_ROWS - 1, ALL_ROWS = -1;
-/** Rows of a block, as a power of two, and, by bits of the blocks of a tile, those of all of these. */
-const BLOCK_BITS = 3;
-const BLOCK_ROWS = [0, 8, 8, 16, 8, 16, 16, 24, 8, 16, 16, 24, 16, 24, 24, 32];
-
-/** Sorts rows of a tile by their moments. */
-function group(groups: Map<number, Part[]>, tile: CertifiedTile, number: number, rows: number): void {
+/** Sorts rows of a tile, but for those of the present, by their moments. */
+function group(parts: Part[], tile: CertifiedTile, number: number, rows: number, now: number): void {
   for (let left = rows; left !== 0;) {
     const moment = tile.momentOf(lowest(left));
-    let same = left;
-    if (tile.shared === UNTAKEN) {
-      for (let rest = left; rest !== 0; rest &= rest - 1) {
-        const row = lowest(rest);
-        if (tile.momentOf(row) !== moment) same &= ~(1 << row);
-      }
-    }
+    const same = tile.withMoment(left, moment);
     left &= ~same;
-    const parts = groups.get(moment), part = { tile, number, rows: same };
-    if (parts) parts.push(part);
-    else groups.set(moment, [part]);
+    if (moment !== now) parts.push({ tile, number, rows: same, moment, count: 0 });
   }
 }
 
 /** Whether some of these keys are in the sums of a tile and cannot be taken out. */
 function hasUnkept({ unkept }: CertifiedTile, slots: Uint32Array): boolean {
   return unkept.size > 0 && slots.some((slot) => unkept.has(slot));
+}
+
+/** The number of rows that a kernel computes for these: four neighbours at a time. */
+function neighboursOf(rows: number): number {
+  if (rows === ALL_ROWS) return TILE_ROWS;
+  const pairs = rows | rows >>> 1, fours = pairs | pairs >>> 2;
+  return 4 * countOf(fours & 0x11111111);
 }
 
 /** The number of keys of which something is kept in a tile. */

@@ -340,6 +340,7 @@ export class HostBackend implements Backend {
 
   async #restoreStates(operation: string, saved: SavedArrays): Promise<boolean> {
     const { kvHeads, valueDim } = this.#config.layout, { spread, reach } = this.#answers;
+    reach.refitBiases(this.#rows);
     const bounds = this.#store.limits === null ? BALLS : [...BALLS, ...REACHES];
     const states = Object.fromEntries(Object.entries(saved).filter(([name]) => !bounds.includes(name)));
     if (!await this.#store.restore(operation, states)) return false;

@@ -6,7 +6,7 @@
 import type { BackendConfig, Changes, Cohort, RowChanges } from "../backend.ts";
 import { NO_ROW } from "../since.ts";
 import { queryColumns } from "../../numerics/head_layout.ts";
-import type { MeasuredKeys } from "./key_reach.ts";
+import { largestFinite, type MeasuredKeys } from "./key_reach.ts";
 import type { KeyLayout } from "./key_table.ts";
 import { KeyTable, normOf } from "./key_table.ts";
 import { KeysAt } from "./keys_at.ts";
@@ -58,6 +58,22 @@ export class HostRows implements MeasuredKeys {
 
   magnitude(slot: number, keyHead: number): number {
     return this.stored.magnitude(slot, keyHead);
+  }
+
+  largestBias(): number {
+    const { live, size } = this.queries, { bias } = this.stored.block();
+    let largest = 0;
+    if (bias === null) return largest;
+    for (let slot = 0; slot < this.size; slot++) {
+      if (!this.isLive(slot)) continue;
+      for (let head = 0; head < bias.heads; head++) {
+        const start = this.stored.biasIndex(slot, head);
+        for (let query = 0; query < size; query++) {
+          if (live[query] === 1) largest = Math.max(largest, largestFinite(bias.numbers, start + query, 1));
+        }
+      }
+    }
+    return largest;
   }
 
   /** Bytes of the numbers of keys and values. */

@@ -1,5 +1,5 @@
 /**
- * Bounds on the norms of keys and values that any state includes, by key head. A head row that may exceed the
+ * Bounds on the norms of keys and values that any state includes, by key head, and on the biases of a mask. A head row that may exceed the
  * range in which float32 is accurate is *steep*: it is answered in float64 from its keys instead of from its
  * sums, since products and sums could overflow and the kernels clamp scores to ±2²¹. The bounds grow with new
  * rows. They are computed anew when nothing is retained: when all states are computed from scratch, and when
@@ -17,6 +17,8 @@ export interface MeasuredKeys {
   isLive(slot: number): boolean;
   /** ‖v‖∞ of a live value. */
   magnitude(slot: number, keyHead: number): number;
+  /** The largest bias, either way, of a live key with a live query that is not forbidden; 0 without any. */
+  largestBias(): number;
 }
 
 /** A head row whose largest score is at least this far from 0 is steep. */
@@ -37,6 +39,8 @@ export class KeyReach {
   readonly #scale: number;
   readonly norms: Float64Array;
   readonly magnitudes: Float64Array;
+  /** No pair that is not forbidden has a larger bias of the mask either way. */
+  largestBias = 0;
   /** Whether a row that determined a bound has been deleted or replaced. */
   #isOutdated = false;
 
@@ -53,6 +57,19 @@ export class KeyReach {
     this.norms.fill(0);
     this.magnitudes.fill(0);
     for (let slot = 0; slot < table.size; slot++) this.include(table, slot);
+    this.refitBiases(table);
+  }
+
+  /** Computes the bound on biases from the live pairs of a table. */
+  refitBiases(table: MeasuredKeys): void {
+    if (this.largestBias > 0) this.largestBias = table.largestBias();
+  }
+
+  /** Lets the bound on biases grow until it holds these; pairs with −∞ are forbidden. */
+  includeBiases(biases: Float32Array | null): void {
+    if (biases !== null) {
+      this.largestBias = Math.max(this.largestBias, largestFinite(biases, 0, biases.length));
+    }
   }
 
   /** Notes that a key of a table, if it is live, is about to be replaced or deleted. */
@@ -70,6 +87,7 @@ export class KeyReach {
    */
   forget(table: MeasuredKeys): void {
     if (this.#isOutdated) this.refit(table);
+    else this.refitBiases(table);
   }
 
   /** Lets the bounds grow until they hold one key of a table, if it is live. */
@@ -99,4 +117,14 @@ export class KeyReach {
       queryNorm * this.norms[keyHead] < STEEP_NUMBER && this.magnitudes[keyHead] < STEEP_NUMBER;
     return !fits;
   }
+}
+
+/** The largest size of `count` numbers from `first` on that are not infinite; 0 where all are. */
+export function largestFinite(numbers: Float32Array, first: number, count: number): number {
+  let largest = 0;
+  for (let at = first; at < first + count; at++) {
+    const size = Math.abs(numbers[at]);
+    if (size > largest && size < Infinity) largest = size;
+  }
+  return largest;
 }

@@ -58,8 +58,10 @@ export class RowAnswers {
   }
 
   /** Keys and queries have been replaced. */
-  include({ keys: { slots: keys }, queries: { slots: queries } }: Changes): void {
-    const block = this.#rows.stored.block();
+  include(changes: Changes): void {
+    const { keys: { slots: keys }, queries: { slots: queries } } = changes, block = this.#rows.stored.block();
+    this.reach.includeBiases(changes.keys.bias);
+    this.reach.includeBiases(changes.queries.bias);
     for (const slot of keys) {
       this.spread.include(block, slot);
       this.reach.include(this.#rows, slot);
@@ -104,6 +106,7 @@ export class RowAnswers {
     this.certificates.forgetMeasured();
     this.drift.forgetMeasured();
     this.heads.norms.forget();
+    this.reach.refitBiases(this.#rows);
     // Stores in float64 do not save how large keys are.
     if (this.#store.limits === null) this.reach.refit(this.#rows);
   }

@@ -94,13 +94,14 @@ export class RowRounding {
   }
 
   /**
-   * What rounding did to any answer at most; Infinity where scores have biases, which have no bound that is
-   * known here.
+   * What rounding did to any answer at most; Infinity where scores have biases besides those of a mask, which have
+   * no bound that is known here.
    */
   common(since: Since): number {
     const { layout, layout: { kvHeads, headDim, valueDim }, rule, maskHeads } = this.#config,
       { limits, tolerance } = this.#store;
-    if (hasBias(rule, maskHeads)) return Infinity;
+    if (hasBias(rule, 0)) return Infinity;
+    const largestBias = maskHeads > 0 ? this.#heads.reach.largestBias : 0;
     const keyCount = this.#rows.stored.count + since.slots.length;
     let largest = 0;
     for (let keyHead = 0; keyHead < kvHeads; keyHead++) {
@@ -111,10 +112,12 @@ export class RowRounding {
       const largestProduct = this.#heads.reach.largestScore(norm, keyHead);
       const rounding = limits === null
         ? { mass: 0, variation: DOUBLE_ROUNDING * (largestProduct + headDim + 64) }
-        : limits.rounding({ logSumExp: Infinity, largestProduct, keyCount });
+        : limits.rounding({ logSumExp: Infinity, largestProduct, keyCount, largestBias });
       const diameter = 2 * this.#spread.radius(keyHead), size = this.#spread.largestNorm(keyHead);
       const sums = 2 * tolerance * (Math.sqrt(valueDim) * this.#heads.reach.magnitudes[keyHead] + size);
-      const bound = rounding.variation * diameter + sums + FLOAT32_STEP * size +
+      // Rows that float32 does not suffice for are computed in float64, where a large bias takes digits of their scores.
+      const variation = rounding.variation + DOUBLE_ROUNDING * largestBias;
+      const bound = variation * diameter + sums + FLOAT32_STEP * size +
         SMALLEST_STEP * Math.sqrt(valueDim);
       largest = Math.max(largest, bound);
     }

@@ -9,7 +9,8 @@
  *
  * Keys whose score is more than 40 below the row's log-sum-exp L are no more than 2^−50 of its mass each,
  * computed or exact; for the others |s| ≤ |L| + 40. So all weights that matter are off by factors within
- * e^±δ, and their distribution by at most tanh(δ/2) in total variation.
+ * e^±δ, and their distribution by at most tanh(δ/2) in total variation. Where L is not known, |s| ≤ S + B, with B the
+ * largest bias of a pair that is not forbidden.
  */
 
 import { hasBias, isBiasCapped, largestCapped, type ScoreRule } from "../../numerics/score_rule.ts";
@@ -23,6 +24,8 @@ const UNNOTICED = 2 ** -50;
 const NOTICED_DEPTH = 40;
 /** Largest |score| up to which the exponential's whole powers are exact. */
 const EXACT_POWERS = 22_000;
+/** Up to it, e^δ − 1 ≤ δ(1 + δ) and tanh(δ/2) ≤ δ/2 are tight. */
+const SMALL = 2 ** -10;
 /** Covers the terms of higher order. */
 const SLACK = 1.01;
 
@@ -49,22 +52,28 @@ export interface RoundedRow {
   readonly largestProduct: number;
   /** At least the number of its keys. */
   readonly keyCount: number;
+  /** No key that the row sees has a larger bias either way; not given where that is not known. */
+  readonly largestBias?: number;
 }
 
 /** Bounds on what computing the weights of a row did to them. */
 export function weightRounding(
-  { logSumExp, largestProduct, keyCount }: RoundedRow,
+  { logSumExp, largestProduct, keyCount, largestBias = Infinity }: RoundedRow,
   rule: ScoreRule,
   headDim: number,
   maskHeads: number,
 ): WeightRounding {
   const isBiased = hasBias(rule, maskHeads), capped = largestCapped(largestProduct, rule);
   const depth = Math.abs(logSumExp) + NOTICED_DEPTH;
-  const ofBias = isBiased ? (isBiasCapped(rule) ? capped : depth) : 0;
+  const size = Math.min(depth, largestProduct + (isBiased ? largestBias : 0));
+  const ofBias = isBiased ? (isBiasCapped(rule) ? capped : size) : 0;
   const ofScore = (headDim + 2) * largestProduct + 24 * capped + ofBias;
-  const size = isBiased ? depth : Math.min(depth, largestProduct);
   const ofExponential = 2 * (1 + size / 2048) + (size > EXACT_POWERS ? 4 * size : 0);
   const exponent = SLACK * FLOAT32_ROUNDING * (ofScore + ofExponential);
   const unnoticed = 4 * keyCount * UNNOTICED;
+  // Most exponents are small, and the functions take most of the time of a bound.
+  if (exponent < SMALL) {
+    return { mass: exponent * (1 + exponent) + unnoticed, variation: exponent / 2 + unnoticed };
+  }
   return { mass: Math.expm1(exponent) + unnoticed, variation: Math.tanh(exponent / 2) + unnoticed };
 }

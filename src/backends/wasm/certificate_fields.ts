@@ -44,10 +44,12 @@ export const ODD = 672;
 export const VARIATION = 704;
 export const FIXED = 768;
 export const MASS_DOUBT = 832;
-/** f64: the bound of the row. */
-export const BOUND = 896;
 /** Bytes of a block in a tile. */
-export const TILE_BLOCK_BYTES = 960;
+export const TILE_BLOCK_BYTES = 896;
+/** f64: the bounds of all rows of a tile, behind its blocks. */
+export const BOUNDS = 3584;
+/** Bytes of a tile. */
+export const TILE_BYTES = 3840;
 
 /**
  * f32: what one key has in the sums; gained if `CHANGE` is positive, else lost. i32: the age for which this
@@ -107,15 +109,15 @@ export const MULTIPLY_ADDS = 12;
 /** f64: the diameter, and how often sums were exchanged, times the rounding of an exchange. */
 export const WIDE_DIAMETER = 16;
 export const EXCHANGED = 24;
-/** The key that is being measured, 8 numbers each: raw scores and differences, later distances; weights. */
+/** The key that is being measured, 32 numbers each: raw scores and differences, later distances; weights. */
 export const RAW = 64;
-export const DIFFERENCE = 96;
-export const CHANGE = 128;
-export const AFTER = 160;
-export const FOUND_DOUBT = 192;
-export const FOUND_SHIFTED = 224;
-export const FOUND_SLACK = 256;
+export const DIFFERENCE = 192;
+export const CHANGE = 320;
+export const AFTER = 448;
+export const FOUND_DOUBT = 576;
+export const FOUND_SHIFTED = 704;
+export const FOUND_SLACK = 832;
 /** The distances of the value before from o; NaN where they were not measured. */
-export const FOUND_DISTANCE = 288;
+export const FOUND_DISTANCE = 960;
 /** Bytes of the record. */
-export const QUESTION_BYTES = 320;
+export const QUESTION_BYTES = 1088;

@@ -13,6 +13,7 @@ import {
   type TakenRow,
   type ValueBall,
 } from "../host/certificate_kernel.ts";
+import { countOf } from "../host/certified_tile.ts";
 import type { HostRows } from "../host/host_rows.ts";
 import type { KeyTable } from "../host/key_table.ts";
 import { STEEP_SCORE } from "../host/key_reach.ts";
@@ -57,9 +58,8 @@ export class WasmCertificates implements CertificateKernel {
   #changes = 0;
   #changeList = 0;
   #pairList = 0;
-  #count = 0;
-  /** Exponentials of these keys in one row. */
-  #exponentials = 0;
+  /** Exponentials of the first so many of these keys in one row. */
+  readonly #exponentials = new Uint32Array(MOST_CHANGES + 1);
   #head = 0;
   #rows!: HostRows;
 
@@ -70,8 +70,8 @@ export class WasmCertificates implements CertificateKernel {
     this.#states = states;
     this.#config = config;
     this.#work = work;
-    this.#tiles = new RecordPool(arena, field.TILE_BLOCKS * field.TILE_BLOCK_BYTES);
-    this.#pairs = new RecordPool(arena, field.TILE_BLOCKS * field.PAIR_BLOCK_BYTES);
+    this.#tiles = new RecordPool(arena, field.TILE_BYTES);
+    this.#pairs = new RecordPool(arena, this.pairBytes);
     // The room is for differences and, where rows are packed, for both rows.
     const rows = config.layout.storage ? 2 : 0;
     const numbers = 2 * headDim + valueDim + rows * (headDim + valueDim);
@@ -109,6 +109,10 @@ export class WasmCertificates implements CertificateKernel {
   }
 
   freePairs(pairs: number): void {
+    // Nothing else is looked at where the age is that of no row.
+    const { numbers } = this.#arena, block = field.PAIR_BLOCK_BYTES / 4;
+    let at = (pairs + field.PAIR_AGE) / 4;
+    for (const end = at + field.TILE_BLOCKS * block; at < end; at += block) numbers.fill(0, at, at + 8);
     this.#pairs.give(pairs);
   }
 
@@ -124,21 +128,20 @@ export class WasmCertificates implements CertificateKernel {
   }
 
   setChanges(slots: Uint32Array, retained: Float64Array, first: number, count: number): void {
-    this.#count = count;
-    this.#exponentials = 0;
-    const words = this.#words();
+    const words = this.#words(), exponentials = this.#exponentials;
     for (let t = 0; t < count; t++) {
       const isChanged = retained[first + t] !== NOT_CHANGED, at = this.#changes + t * this.#changeBytes;
       words[this.#changeList / 4 + t] = isChanged ? at : 0;
-      if (isChanged) this.#writeChange(at, slots[first + t], retained[first + t]);
+      exponentials[t + 1] = exponentials[t] +
+        (isChanged ? this.#writeChange(at, slots[first + t], retained[first + t]) : 0);
     }
   }
 
-  add(tile: number, tileNumber: number, rows: number, pairs: Uint32Array): number {
+  add(tile: number, tileNumber: number, rows: number, pairs: Uint32Array, count: number): number {
     const { job } = this.#states.heads[this.#head], words = this.#words();
-    const count = this.#count, first = tileNumber * field.TILE_BLOCKS;
+    const first = tileNumber * field.TILE_BLOCKS;
     for (let t = 0; t < count; t++) words[this.#pairList / 4 + t] = pairs[t];
-    this.#work.exponentials += countOf(rows) * this.#exponentials;
+    this.#work.exponentials += countOf(rows) * this.#exponentials[count];
     const odd = this.#kernels.addChanges(
       job,
       tile,
@@ -179,13 +182,18 @@ export class WasmCertificates implements CertificateKernel {
     return this.#kernels.boundRows(job, tile, blocks, this.#question);
   }
 
-  squareBounds(tile: number, slots: Uint32Array, first: number, count: number, squares: Float64Array): void {
-    const doubles = this.#arena.allDoubles, start = (tile + field.BOUND) / 8;
-    for (let at = first; at < first + count; at++) {
-      const lane = slots[at] & LANES;
-      const bound = doubles[start + (lane >> 3) * (field.TILE_BLOCK_BYTES / 8) + (lane & 7)];
-      squares[at] += bound * bound;
-    }
+  addBounds(
+    tile: number,
+    slots: Uint32Array,
+    first: number,
+    count: number,
+    target: Float64Array,
+    areSquares: boolean,
+  ): void {
+    const doubles = this.#arena.allDoubles, start = (tile + field.BOUNDS) / 8, end = first + count;
+    if (areSquares) {
+      for (let at = first; at < end; at++) target[at] += doubles[start + (slots[at] & LANES)] ** 2;
+    } else for (let at = first; at < end; at++) target[at] += doubles[start + (slots[at] & LANES)];
   }
 
   forget(): void {
@@ -207,9 +215,9 @@ export class WasmCertificates implements CertificateKernel {
 
   /**
    * Writes the record of a changed key: the earlier row, or the present one if there was none, and
-   * differences.
+   * differences. Returns the number of exponentials that it takes in a row.
    */
-  #writeChange(at: number, slot: number, retainedId: number): void {
+  #writeChange(at: number, slot: number, retainedId: number): number {
     const { layout: { kvHeads, headDim, valueDim, heads }, maskHeads } = this.#config;
     const { stored, retained } = this.#rows, { numbers } = this.#arena, words = this.#words();
     const keyHead = keyHeadOf(this.#config.layout, this.#head);
@@ -244,7 +252,6 @@ export class WasmCertificates implements CertificateKernel {
       words[word + field.MOVED_COUNT / 4] = this.#kernels.listMoved(4 * delta, headDim, list);
       words[word + field.MOVED_LIST / 4] = list;
     }
-    this.#exponentials += isBoth ? 2 : 1;
     const doubles = this.#arena.allDoubles;
     doubles[(at + field.POSITION_BEFORE) / 8] = wasLive ? retained.position(retainedId) : 0;
     doubles[(at + field.POSITION_AFTER) / 8] = isLive ? stored.position(slot) : 0;
@@ -253,6 +260,7 @@ export class WasmCertificates implements CertificateKernel {
     numbers[word + field.KEY_SHIFT / 4] =
       (keyShift > 0 ? Math.max(keyShift, LEAST_SHIFT * Math.sqrt(headDim)) : 0) * UP;
     numbers[word + field.VALUE_SHIFT / 4] = valueShift * UP;
+    return isBoth ? 2 : 1;
   }
 
   /** Blocks of a tile that there are. */
@@ -268,11 +276,4 @@ export class WasmCertificates implements CertificateKernel {
 /** The address of the block of a query slot in its tile. */
 function blockOf(tile: number, slot: number): number {
   return tile + (slot % field.TILE_ROWS >> 3) * field.TILE_BLOCK_BYTES;
-}
-
-/** The number of bits that are 1. */
-function countOf(rows: number): number {
-  const pairs = rows - (rows >>> 1 & 0x55555555);
-  const fours = (pairs & 0x33333333) + (pairs >>> 2 & 0x33333333);
-  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }

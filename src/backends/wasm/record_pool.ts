@@ -1,11 +1,11 @@
-/** Records of one size in the memory of the kernels, which are given back and used again. */
+/** Records of one size in the memory of the kernels, which are given back and used again as they are. */
 
 import type { Arena } from "./arena.ts";
 
 /** Records that are taken from the arena at once: the first time, and at most. */
 const FIRST = 8, MOST = 256;
 
-/** A pool; its records begin as zeros. */
+/** A pool; its records begin as zeros the first time. */
 export class RecordPool {
   readonly #arena: Arena;
   readonly #bytes: number;
@@ -19,7 +19,7 @@ export class RecordPool {
     this.#bytes = bytes;
   }
 
-  /** The address of a record of zeros; throws a RangeError when memory is refused. */
+  /** The address of a record; throws a RangeError when memory is refused. */
   take(): number {
     if (this.#free.length === 0) this.#grow();
     return this.#free.pop() as number;
@@ -27,11 +27,10 @@ export class RecordPool {
 
   /** Takes a record back. */
   give(address: number): void {
-    this.#arena.numbers.fill(0, address / 4, (address + this.#bytes) / 4);
     this.#free.push(address);
   }
 
-  /** Takes all records back. */
+  /** Takes all records back, and wipes them. */
   clear(): void {
     this.#free.length = 0;
     for (const { address, count } of this.#slabs) {

@@ -23,10 +23,10 @@ export const OF_FLOATS: usize = 56, TINY: usize = 60, UP: usize = 64, NEVER: usi
 export const UNKNOWN: usize = 76;
 /**
  * A weight MOST_POWER powers of two above the shift of its row makes the row odd, one LEAST_POWER below is 0.
- * ROUNDER is ROUNDER_BITS.
+ * ROUNDER is ROUNDER_BITS. SIZE has the bits of a float without its sign.
  */
-const POWERS: usize = memory.data<i32>([100, -125, 0x4b400000]);
-export const MOST_POWER: usize = 0, LEAST_POWER: usize = 4, ROUNDER: usize = 8;
+const POWERS: usize = memory.data<i32>([100, -125, 0x4b400000, 0x7fffffff]);
+export const MOST_POWER: usize = 0, LEAST_POWER: usize = 4, ROUNDER: usize = 8, SIZE: usize = 12;
 
 /** A constant of the loops, in all lanes. */
 @inline
@@ -38,6 +38,12 @@ export function constant(at: usize): v128 {
 @inline
 export function power(at: usize): v128 {
   return v128.load32_splat(POWERS + at);
+}
+
+/** Sizes of floats; V8 makes the mask that its own operation takes anew each time. */
+@inline
+export function sizesOf(numbers: v128): v128 {
+  return v128.and(numbers, power(SIZE));
 }
 
 /** Marks the rows of a block whose bits are in `rows`. */

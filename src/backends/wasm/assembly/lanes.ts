@@ -35,3 +35,9 @@ export function loadNarrow(sums: usize): v128 {
   return narrow(v128.load(sums), v128.load(sums, 16));
 }
 
+
+/** Two float32 numbers in memory as float64. */
+@inline
+export function loadWide(at: usize): v128 {
+  return f64x2.promote_low_f32x4(v128.load64_zero(at));
+}

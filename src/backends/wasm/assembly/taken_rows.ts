@@ -16,8 +16,8 @@ import {
   VALUE_DIM,
 } from "../job_fields.ts";
 import * as field from "../certificate_fields.ts";
-import { loadNarrow } from "./lanes.ts";
-import { ask, constant, LARGEST, oddRows, promoteHigh, take, TINY, UP } from "./certificate_tables.ts";
+import { loadNarrow, loadWide } from "./lanes.ts";
+import { ask, constant, LARGEST, oddRows, take, TINY, UP } from "./certificate_tables.ts";
 
 /**
  * Takes the states of those of `rows`, bits, in `count` blocks from `first` on: constants of their bounds.
@@ -26,9 +26,11 @@ import { ask, constant, LARGEST, oddRows, promoteHigh, take, TINY, UP } from "./
 export function takeRows(job: usize, tile: usize, first: i32, count: i32, rows: i32, steep: i32): i32 {
   let odd = 0;
   for (let block = first; block < first + count; block++, tile += field.TILE_BLOCK_BYTES) {
-    ask(tile, rows >> ((block - first) << 3));
-    takeHalf(job, tile, block, 0, steep);
-    takeHalf(job, tile, block, 16, steep);
+    const asked = rows >> ((block - first) << 3) & 0xff;
+    if (asked == 0) continue;
+    ask(tile, asked);
+    if ((asked & 0xf) != 0) takeHalf(job, tile, block, 0, steep);
+    if (asked > 0xf) takeHalf(job, tile, block, 16, steep);
     for (let at: usize = 0; at < 64; at += 16) {
       const isKept = v128.not(widened(load<u64>(tile + field.ASKED + (at >> 1))));
       for (let sum: usize = 0; sum <= <usize> field.WEIGHT_PEAK; sum += 64) {
@@ -56,24 +58,10 @@ function takeHalf(job: usize, tile: usize, block: i32, lane: usize, steep: i32):
   const right = f64x2.div(f64x2.splat(1), v128.load(sums + massAt, 16));
   const share = join(left, right);
 
-  let squareLeft = f64x2.splat(0), squareRight = f64x2.splat(0);
-  for (let c: usize = 0; c < massAt; c += COLUMN_BYTES) {
-    const a = f64x2.mul(v128.load(sums + c), left), b = f64x2.mul(v128.load(sums + c, 16), right);
-    squareLeft = f64x2.add(squareLeft, f64x2.mul(a, a));
-    squareRight = f64x2.add(squareRight, f64x2.mul(b, b));
-  }
-  const norm = join(f64x2.sqrt(squareLeft), f64x2.sqrt(squareRight));
-  squareLeft = f64x2.splat(0);
-  squareRight = f64x2.splat(0);
+  const norm = sumNorms(sums, valueDim, left, right);
   const query = load<usize>(job + QUERIES) + <usize> block * headDim * BLOCK_BYTES + lane;
-  for (let c: usize = 0; c < headDim * BLOCK_BYTES; c += BLOCK_BYTES) {
-    const numbers = v128.load(query + c);
-    const a = f64x2.promote_low_f32x4(numbers), b = promoteHigh(numbers);
-    squareLeft = f64x2.add(squareLeft, f64x2.mul(a, a));
-    squareRight = f64x2.add(squareRight, f64x2.mul(b, b));
-  }
   const scale = f64x2.splat(<f64> abs(load<f32>(job + SCALE)));
-  const reach = join(f64x2.mul(scale, f64x2.sqrt(squareLeft)), f64x2.mul(scale, f64x2.sqrt(squareRight)));
+  const reach = norms(query, headDim, scale, scale);
   const up = constant(UP), tiny = constant(TINY);
   const massError = f32x4.mul(f32x4.mul(v128.load(load<usize>(job + MASS_ERROR) + rows), share), up);
   const sumError = f32x4.mul(f32x4.mul(v128.load(load<usize>(job + SUM_ERROR) + rows), share), up);
@@ -91,6 +79,46 @@ function takeHalf(job: usize, tile: usize, block: i32, lane: usize, steep: i32):
   take(at + field.SUM_ERROR_SHARE, sumError, asked);
   take(at + field.ODD, v128.not(plain), asked);
   v128.store(at, i32x4.sub(v128.load(at, field.AGE), asked), field.AGE);
+}
+
+/** Norms of sums of four rows over `count` columns, times factors of two rows each. */
+function sumNorms(at: usize, count: usize, left: v128, right: v128): v128 {
+  const end = at + count * COLUMN_BYTES, twosEnd = at + (count & ~1) * COLUMN_BYTES;
+  let left0 = f64x2.splat(0), right0 = left0, left1 = left0, right1 = left0;
+  for (; at < twosEnd; at += 2 * COLUMN_BYTES) {
+    const a = v128.load(at), b = v128.load(at, 16), c = v128.load(at + COLUMN_BYTES), d = v128.load(at + COLUMN_BYTES, 16);
+    left0 = f64x2.add(left0, f64x2.mul(a, a));
+    right0 = f64x2.add(right0, f64x2.mul(b, b));
+    left1 = f64x2.add(left1, f64x2.mul(c, c));
+    right1 = f64x2.add(right1, f64x2.mul(d, d));
+  }
+  if (at < end) {
+    const a = v128.load(at), b = v128.load(at, 16);
+    left0 = f64x2.add(left0, f64x2.mul(a, a));
+    right0 = f64x2.add(right0, f64x2.mul(b, b));
+  }
+  left0 = f64x2.mul(f64x2.sqrt(f64x2.add(left0, left1)), left);
+  return join(left0, f64x2.mul(f64x2.sqrt(f64x2.add(right0, right1)), right));
+}
+
+/** Norms of four rows of `count` numbers, times factors of two rows each. Additions of one sum do not wait for another. */
+function norms(at: usize, count: usize, left: v128, right: v128): v128 {
+  const end = at + count * BLOCK_BYTES, twosEnd = at + (count & ~1) * BLOCK_BYTES;
+  let left0 = f64x2.splat(0), right0 = left0, left1 = left0, right1 = left0;
+  for (; at < twosEnd; at += 2 * BLOCK_BYTES) {
+    const a = loadWide(at), b = loadWide(at + 8), c = loadWide(at + BLOCK_BYTES), d = loadWide(at + BLOCK_BYTES + 8);
+    left0 = f64x2.add(left0, f64x2.mul(a, a));
+    right0 = f64x2.add(right0, f64x2.mul(b, b));
+    left1 = f64x2.add(left1, f64x2.mul(c, c));
+    right1 = f64x2.add(right1, f64x2.mul(d, d));
+  }
+  if (at < end) {
+    const a = loadWide(at), b = loadWide(at + 8);
+    left0 = f64x2.add(left0, f64x2.mul(a, a));
+    right0 = f64x2.add(right0, f64x2.mul(b, b));
+  }
+  left0 = f64x2.mul(f64x2.sqrt(f64x2.add(left0, left1)), left);
+  return join(left0, f64x2.mul(f64x2.sqrt(f64x2.add(right0, right1)), right));
 }
 
 @inline
