@@ -91,8 +91,17 @@ export interface Copies {
   readonly roundings: Float64Array;
 }
 
+/** Covers the rounding of the difference of two readings. */
+export const DRIFT_UP: number = 1 + 2 ** -30;
+
 /** The drift that a backend follows. */
 export interface Watched {
+  /**
+   * How far each block of eight query slots has drifted, by head: a copy that was made at a reading r is
+   * within (drift − r) · {@link DRIFT_UP} of exact, besides its rounding, if its block is followed. It is
+   * another array when blocks are added.
+   */
+  readonly drifts: readonly Float64Array[];
   /** The factor by which its bounds are larger than they would be if it began now. */
   looseness(): number;
   /** The multiply-adds that following has taken so far, besides beginning. */
@@ -281,11 +290,6 @@ export interface Backend {
    * on rounding, which may be above `limit`, and is Infinity where scores have biases.
    */
   drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>>;
-  /**
-   * Writes, for each query, a bound by drift on the distance of the copied answer from the exact one. It is
-   * synchronous.
-   */
-  driftOfCopies(queries: Uint32Array, copies: Copies, bounds: Float64Array): void;
   /**
    * Notes in `copies` that the answers of a cohort, by its states, were copied. Where rounding is little
    * beside `limit`, its bound is that of any answer.

@@ -314,13 +314,12 @@ export class EngineCore {
 
   /** Copies of answers that are kept within an error of exact. */
   follow(): Followed {
-    const { refresh, pendingOf, release } = this.#pipeline.follow();
+    const followed = this.#pipeline.follow(), { refresh } = followed;
     return {
+      ...followed,
       refresh: (operation, slots, error, places) => {
         return this.#kept(refresh(operation, slots, error, places, this.#errors));
       },
-      pendingOf,
-      release,
     };
   }
 

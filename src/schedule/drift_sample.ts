@@ -9,6 +9,7 @@
 import type { Backend, Copies } from "../backends/backend.ts";
 import { NOTHING } from "../backends/since.ts";
 import type { BlockSample } from "./asked_blocks.ts";
+import { boundOf } from "./copy_blocks.ts";
 import type { Price, Sampled } from "./drift_trial.ts";
 
 /** The prices of a sample. */
@@ -23,7 +24,8 @@ export interface SamplePrices {
 
 /** Query slots that are watched, one for each of some blocks. */
 export class DriftSample {
-  readonly #backend: Pick<Backend, "watched" | "driftOfCopies" | "copied">;
+  readonly #backend: Pick<Backend, "watched" | "copied">;
+  readonly #heads: number;
   readonly #prices: SamplePrices;
   /** By place in the sample: the query slot, and how many were asked for in its block; 0 when it is lost. */
   readonly #slots: Uint32Array;
@@ -48,12 +50,13 @@ export class DriftSample {
   readonly #askedFor: Uint32Array;
 
   constructor(
-    backend: Pick<Backend, "watched" | "driftOfCopies" | "copied">,
+    backend: Pick<Backend, "watched" | "copied">,
     heads: number,
     { chosen, weights, total }: BlockSample,
     prices: SamplePrices,
   ) {
     this.#backend = backend;
+    this.#heads = heads;
     this.#slots = chosen;
     this.#weights = Float64Array.from(weights);
     for (const weight of weights) this.#rows += weight;
@@ -111,8 +114,7 @@ export class DriftSample {
     upkeep: { readonly each: Price; readonly batches: Price },
   ): Sampled {
     const length = this.#find(asked), slots = this.#askedFor.subarray(0, length);
-    const bounds = new Float64Array(length), prices = this.#prices;
-    this.#backend.driftOfCopies(slots, this.#copies, bounds);
+    const prices = this.#prices, drifts = this.#backend.watched?.drifts;
     const exact = new Sum(), followed = new Sum(), stale = this.#stale;
     let rows = 0, staleRows = 0, last = NaN, price: Price = exact;
     for (let at = 0; at < length; at++) {
@@ -122,7 +124,7 @@ export class DriftSample {
       if (missed !== last) price = prices.exact(last = missed);
       exact.add(price, weight);
       this.#askedAt[place] = this.#stored;
-      if (bounds[at] <= error) continue;
+      if (drifts && boundOf(slots[at], this.#heads, this.#copies, drifts) <= error) continue;
       // The first copies are made of answers that are there.
       if (this.#copiedAt[place] >= 0) {
         followed.add(prices.exact(this.#missedSince(this.#copiedAt[place])), weight);

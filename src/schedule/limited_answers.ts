@@ -12,7 +12,7 @@ import { DriftSample } from "./drift_sample.ts";
 import { DriftTrial, type Price } from "./drift_trial.ts";
 import { ExactAccounts } from "./exact_accounts.ts";
 import { FREE, less, LookPrices, plus } from "./look_prices.ts";
-import type { Mirror, MirrorPlaces } from "./mirror.ts";
+import type { Mirror } from "./mirror.ts";
 import type { Planner } from "./planner.ts";
 import type { Lag, StandingQueries } from "./standing_queries.ts";
 
@@ -20,7 +20,7 @@ import type { Lag, StandingQueries } from "./standing_queries.ts";
 export interface LimitedConfig {
   readonly backend: Pick<
     Backend,
-    "work" | "costs" | "watched" | "watch" | "unwatch" | "driftOfCopies" | "copied"
+    "work" | "costs" | "watched" | "watch" | "unwatch" | "copied"
   >;
   readonly layout: HeadLayout;
   readonly queries: StandingQueries;
@@ -185,20 +185,21 @@ export class LimitedAnswers {
     const { slots, error, floor, into } = question, { layout, backend, mirror } = this.#config;
     const watched = backend.watched, width = outputColumns(layout), prices = this.#prices;
     this.#reserve(slots, width);
-    const places: MirrorPlaces = { data: this.#data, width, rowOf: (slot) => slot };
     const isWhole = watched?.isWhole === true;
     const followed = isWhole ? slots : slots.filter((slot) => watched?.follows(slot));
+    const copied = new Float64Array(followed.length);
+    const places = { data: this.#data, width, rowOf: toItself, bounds: copied, areBoundsWanted: always };
     const others = isWhole ? NO_SLOTS : slots.filter((slot) => !watched?.follows(slot));
     const missed = this.#accounts.ask(followed, areAll && isWhole);
     const before = prices.workSoFar;
-    const copies = await mirror.refresh(followed, error, floor, places);
+    const copies = await mirror.refresh(followed, { error, floor, isFollowed: true }, places);
     const caughtUp = prices.workSoFar - before;
     this.#caughtUp += caughtUp;
     const exactly = await this.#exactly(others, error, null);
     const output = outputFor(into, slots.length * width);
-    const bounds = others.length === 0 ? copies.bounds : new Float64Array(slots.length);
+    const bounds = others.length === 0 ? copied : new Float64Array(slots.length);
     if (others.length === 0) copyRows(this.#data, slots, width, output);
-    else this.#mix(slots, others, exactly, copies.bounds, output, bounds);
+    else this.#mix(slots, others, exactly, copied, output, bounds);
     const lag = mirror.lagOf(followed);
     if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error, 0);
     const owed = this.#accounts.settle(followed, mirror.known);
@@ -367,6 +368,14 @@ export class LimitedAnswers {
     data.set(this.#data);
     this.#data = data;
   }
+}
+
+function toItself(slot: number): number {
+  return slot;
+}
+
+function always(): boolean {
+  return true;
 }
 
 function isAnyAbove(bounds: Float64Array, error: number): boolean {

@@ -19,7 +19,7 @@ import type { Threshold } from "./threshold.ts";
 export interface StaleConfig {
   readonly backend: Pick<
     Backend,
-    "work" | "costs" | "watched" | "watch" | "unwatch" | "drift" | "driftOfCopies" | "copied" | "extents"
+    "work" | "costs" | "watched" | "watch" | "unwatch" | "drift" | "copied" | "extents"
   >;
   readonly layout: HeadLayout;
   /** The scale of scores. */
@@ -134,7 +134,7 @@ export class StaleAnswers {
 
   /**
    * Makes the copies of a mirror anew that may be further than `error` from exact; tells which are others
-   * now, and bounds.
+   * now.
    */
   async refresh(
     mirror: Mirror,
@@ -145,7 +145,7 @@ export class StaleAnswers {
     const { planner, backend } = this.#config;
     const isFollowed = error > 0 && await this.follow();
     const spentBefore = planner.costOf(backend.work);
-    const refreshed = await mirror.refresh(slots, isFollowed ? error : 0, 0, places);
+    const refreshed = await mirror.refresh(slots, { error, floor: 0, isFollowed }, places);
     this.#limited.noteCaughtUp(planner.costOf(backend.work) - spentBefore);
     return refreshed;
   }

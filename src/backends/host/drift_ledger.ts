@@ -14,7 +14,7 @@ import { largestBlockBias } from "../../numerics/block_bias.ts";
 import { largestDistanceBias } from "../../numerics/distance_bias.ts";
 import { type HeadLayout, keyColumns, keyHeadOf } from "../../numerics/head_layout.ts";
 import { isBiasCapped, type ScoreRule } from "../../numerics/score_rule.ts";
-import type { Changes } from "../backend.ts";
+import { type Changes, DRIFT_UP } from "../backend.ts";
 import type { Work } from "../work.ts";
 import { addKey, type BlockDrift, dropKey, moveKey, type ValueSizes } from "./drift_steps.ts";
 import type { HostRows, RowSizes } from "./host_rows.ts";
@@ -30,7 +30,7 @@ const MOST_BYTES = 2 ** 28;
 /** What a step costs a block, in multiply-adds. */
 const STEP_WORK = 8;
 /** Covers the rounding of a norm or a distance in float64. */
-const UP = 1 + 2 ** -30;
+const UP = DRIFT_UP;
 /**
  * A key is noted anew when it has moved at least this often, and so far that its weights may be a quarter
  * larger than noted.
@@ -354,23 +354,9 @@ export class DriftLedger {
     return this.#heads[head].drift[Math.floor(slot / BLOCK_SLOTS)];
   }
 
-  /**
-   * Writes, for each query slot, a bound on how far an answer of one head is from exact that was copied at a
-   * reading, with what rounding did to it; both by head row. Infinity where it does not follow.
-   */
-  boundsOf(
-    slots: Uint32Array,
-    head: number,
-    readings: Float64Array,
-    roundings: Float64Array,
-    bounds: Float64Array,
-  ): void {
-    const { heads } = this.#layout, { drift } = this.#heads[head], isWhole = this.isWhole;
-    for (let at = 0; at < slots.length; at++) {
-      const slot = slots[at], row = slot * heads + head;
-      const moved = drift[slot >>> BLOCK_BITS] - readings[row];
-      bounds[at] = moved >= 0 && (isWhole || this.follows(slot)) ? moved * UP + roundings[row] : Infinity;
-    }
+  /** How far blocks have drifted, by head. */
+  get drifts(): readonly Float64Array[] {
+    return this.#heads.map(({ drift }) => drift);
   }
 
   /** A bound on how far the exact output of a query slot has moved in one head since a reading. */

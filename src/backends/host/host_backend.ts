@@ -216,10 +216,6 @@ export class HostBackend implements Backend {
     return this.#answers.drift.bounds(cohort, limit);
   }
 
-  driftOfCopies(queries: Uint32Array, copies: Copies, bounds: Float64Array): void {
-    this.#answers.drift.boundsOfCopies(queries, copies, bounds);
-  }
-
   async copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> {
     const loading = this.#store.load(cohort);
     if (loading) await loading;

@@ -170,6 +170,7 @@ export class RowDrift {
     if (!ledger) return null;
     return {
       generation,
+      drifts: ledger.drifts,
       isWhole: ledger.isWhole,
       follows: (slot) => ledger.follows(slot),
       looseness: () => ledger.looseness(),
@@ -224,24 +225,6 @@ export class RowDrift {
       bounds[at] = squared <= limit * limit ? Math.sqrt(squared) : Infinity;
     }
     return bounds;
-  }
-
-  /** As `bounds`, of answers that were copied. */
-  boundsOfCopies(queries: Uint32Array, { readings, roundings }: Copies, bounds: Float64Array): void {
-    const ledger = this.#ledger, { heads } = this.#config.layout;
-    if (!ledger) {
-      bounds.fill(Infinity);
-      return;
-    }
-    ledger.boundsOf(queries, 0, readings, roundings, bounds);
-    if (heads === 1) return;
-    for (let at = 0; at < bounds.length; at++) bounds[at] *= bounds[at];
-    const more = new Float64Array(bounds.length);
-    for (let head = 1; head < heads; head++) {
-      ledger.boundsOf(queries, head, readings, roundings, more);
-      for (let at = 0; at < bounds.length; at++) bounds[at] += more[at] * more[at];
-    }
-    for (let at = 0; at < bounds.length; at++) bounds[at] = Math.sqrt(bounds[at]);
   }
 
   /** Notes that answers of a cohort, as of its states, were copied, which are to be within `limit`. */
