@@ -110,7 +110,10 @@ async function measure(
 }
 
 /** The constants that are held against a clock; those of certificates are fitted to the times of `deno task bench:stale`. */
-type ClockedTimes = Omit<LookTimes, "certified" | "taken" | "pair" | "pairFirst" | "pairAgain">;
+type ClockedTimes = Omit<
+  LookTimes,
+  "certified" | "taken" | "pair" | "pairFirst" | "pairAgain" | "measured" | "epoch" | "change"
+>;
 
 /** The constants by the clock. */
 async function clocked(backend: BackendName): Promise<ClockedTimes> {

@@ -106,8 +106,16 @@ export interface Watched {
   looseness(): number;
   /** The multiply-adds that following has taken so far, besides beginning. */
   upkeep(): number;
-  /** The batches that it has followed so far, changed keys in each block, and keys noted in each block. */
-  readonly followed: { readonly batches: number; readonly steps: number; readonly notes: number };
+  /**
+   * The batches that it has followed so far, changed keys in each block, keys noted in each block, and copied
+   * head rows whose rounding was measured.
+   */
+  readonly followed: {
+    readonly batches: number;
+    readonly steps: number;
+    readonly notes: number;
+    readonly measured: number;
+  };
   /** Whether the drift of all query slots is followed. */
   readonly isWhole: boolean;
   /** Whether the drift of a query slot is followed. */
@@ -169,6 +177,11 @@ export interface LookTimes {
   readonly noted: number;
   /** Beginning to follow a head row. */
   readonly begun: number;
+  /** Bringing rows of one more epoch up to date, however few, and a changed key that they lack. */
+  readonly epoch: number;
+  readonly change: number;
+  /** Measuring what rounding did to a head row that is copied. */
+  readonly measured: number;
 }
 
 /** The configuration of a backend. */
@@ -292,9 +305,9 @@ export interface Backend {
   drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>>;
   /**
    * Notes in `copies` that the answers of a cohort, by its states, were copied. Where rounding is little
-   * beside `limit`, its bound is that of any answer.
+   * beside `limit`, its bound is that of any answer. null when it is done; it may throw instead of rejecting.
    */
-  copied(cohort: Cohort, copies: Copies, limit: number): Promise<void>;
+  copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> | null;
   /** Attention of passing queries over the stored rows. The backend keeps nothing of them. */
   attend(queries: PassingQueries): Promise<AttentionOutput>;
   /** The weights of one head of a standing query over the stored rows, one per key slot below `slotCount`. */

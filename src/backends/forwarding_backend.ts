@@ -107,7 +107,7 @@ export abstract class ForwardingBackend implements Backend {
     return this.inner.drift(cohort, limit);
   }
 
-  copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> {
+  copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> | null {
     return this.inner.copied(cohort, copies, limit);
   }
 

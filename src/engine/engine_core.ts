@@ -312,9 +312,9 @@ export class EngineCore {
     return this.#kept(this.#pipeline.peek(operation, slots, wanted, this.#errors));
   }
 
-  /** Copies of answers that are kept within an error of exact. */
-  follow(): Followed {
-    const followed = this.#pipeline.follow(), { refresh } = followed;
+  /** Copies of answers that are kept within an error of exact, by following drift while that pays, or always. */
+  follow(isAlways = false): Followed {
+    const followed = this.#pipeline.follow(isAlways), { refresh } = followed;
     return {
       ...followed,
       refresh: (operation, slots, error, places) => {

@@ -74,7 +74,7 @@ export class FollowedAttention {
     this.#places = {
       data: into,
       width: outputColumns(core.rules.layout),
-      rowOf: (_, at) => at,
+      rowOf: null,
       bounds: this.#bounds,
       areBoundsWanted: () => this.#areBoundsAsked,
     };

@@ -35,7 +35,7 @@ export class NearOutputs {
   async output(operation: string, slot: number): Promise<NearOutput> {
     const core = EngineCore.of(operation, this.#live), width = outputColumns(core.rules.layout);
     this.#reserve(core.rules.querySlots.size * width);
-    const followed = this.#followed ??= core.follow();
+    const followed = this.#followed ??= core.follow(true);
     const current = () => this.#data;
     const bounds = new Float64Array(1);
     const places = {

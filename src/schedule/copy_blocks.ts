@@ -14,8 +14,7 @@ export type Drifts = readonly Float64Array[];
 
 /** What copies have to keep. */
 export interface CopyLimit {
-  /** Where drift stands; null while it is not followed, so that only copies of the newest epoch are exact. */
-  readonly drifts: Drifts | null;
+  readonly drifts: Drifts;
   readonly error: number;
   /** No copy may be older than this epoch. */
   readonly floor: number;
@@ -61,7 +60,7 @@ export class CopyBlocks {
 
   /** The places in the list of the copies that do not keep to a limit, ascending. */
   stale(copies: Copies, epochs: Float64Array, limit: CopyLimit): Uint32Array {
-    const slots = this.#slots as Uint32Array, found = this.#found;
+    const slots = this.#slots as Uint32Array, found = this.#found, heads = this.#heads;
     found.length = 0;
     for (let block = 0; block < this.#numbers.length; block++) {
       if (!this.#keeps(block, limit)) found.push(block);
@@ -70,17 +69,20 @@ export class CopyBlocks {
     let count = 0;
     for (const block of found) count += this.#starts[block + 1] - this.#starts[block];
     const stale = new Uint32Array(count);
+    let last = -1, isAscending = true;
     count = 0;
     for (const block of found) {
       for (let place = this.#starts[block]; place < this.#starts[block + 1]; place++) {
         const at = this.#places[place], epoch = epochs[slots[at]];
         if (epoch === limit.now) continue;
-        const isNear = epoch >= limit.floor && limit.drifts !== null &&
-          boundOf(slots[at], this.#heads, copies, limit.drifts) <= limit.error;
-        if (!isNear) stale[count++] = at;
+        const isNear = epoch >= limit.floor && boundOf(slots[at], heads, copies, limit.drifts) <= limit.error;
+        if (isNear) continue;
+        stale[count++] = at;
+        if (at < last) isAscending = false;
+        last = at;
       }
     }
-    return stale.subarray(0, count).sort();
+    return isAscending ? stale.subarray(0, count) : stale.subarray(0, count).sort();
   }
 
   /** Copies that the last look found have been made anew. */
@@ -92,7 +94,7 @@ export class CopyBlocks {
   #keeps(block: number, { drifts, error, floor, now }: CopyLimit): boolean {
     const oldest = this.#oldest[block];
     if (oldest === now) return true;
-    if (drifts === null || oldest < floor) return false;
+    if (oldest < floor) return false;
     const heads = this.#heads, number = this.#numbers[block];
     let squared = 0, bound = 0;
     for (let head = 0, row = block * heads; head < heads; head++, row++) {

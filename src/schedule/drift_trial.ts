@@ -37,7 +37,7 @@ const UNITS = ["work", "time"] as const;
 type Unit = typeof UNITS[number];
 
 /** The share of the cost of exact answers that trials may lose. */
-const SHARE: Readonly<Record<Unit, number>> = { work: 1 / 50, time: 1 / 10 };
+const SHARE: Readonly<Record<Unit, number>> = { work: 1 / 50, time: 1 / 20 };
 /** The share of the cost of exact answers that a sample has to earn. */
 const WORTH: Readonly<Record<Unit, number>> = { work: 0.3, time: 0.1 };
 /**
@@ -78,8 +78,9 @@ class Balance {
   /** The cost that exact answers have had in it, and that of its beginning. */
   #exact = 0;
   #begun = 0;
-  /** What all query slots may lose besides the share. */
+  /** What all query slots may lose besides the share, and what they may have gained besides. */
   #allowed = 0;
+  #credit = 0;
 
   constructor(unit: Unit) {
     this.#unit = unit;
@@ -94,13 +95,24 @@ class Balance {
   beginSample(cost: Price): void {
     this.#loss = this.#begun = cost[this.#unit];
     this.#earned = this.#net = -this.#loss;
-    this.#exact = this.#deepest = this.#allowed = 0;
+    this.#exact =
+      this.#deepest =
+      this.#allowed =
+      this.#credit =
+        0;
   }
 
   /** `scale` is the number of followed rows for each one of the sample; what that has cost stays lost. */
   beginAll(cost: Price, scale: number): void {
     this.#allowed = PATIENCE * this.#deepest * scale;
     this.#loss += cost[this.#unit];
+  }
+
+  /** All query slots are followed without a sample. */
+  beginAtOnce(cost: Price, allowed: Price, credit: Price): void {
+    this.#loss = cost[this.#unit];
+    this.#allowed = allowed[this.#unit];
+    this.#credit = credit[this.#unit];
   }
 
   paid(cost: Price): void {
@@ -121,7 +133,7 @@ class Balance {
 
   /** What followed query slots have gained is credit for later, up to the share. */
   gained(gain: Price): void {
-    this.#loss = Math.max(this.#loss - gain[this.#unit], -SHARE[this.#unit] * this.#total);
+    this.#loss = Math.max(this.#loss - gain[this.#unit], -SHARE[this.#unit] * this.#total - this.#credit);
   }
 
   get hasEarned(): boolean {
@@ -199,6 +211,17 @@ export class DriftTrial {
     this.#time.beginAll(cost, scale);
   }
 
+  /**
+   * All query slots are followed from now on, without a sample before, which has cost `cost`. They may lose
+   * `allowed` besides the share. What they gain is credit up to `credit` besides it: what catching up with all
+   * would cost at most, since that is not paid yet.
+   */
+  beginAtOnce(cost: Price, allowed: Price, credit: Price): void {
+    this.#phase = "all";
+    this.#work.beginAtOnce(cost, allowed, credit);
+    this.#time.beginAtOnce(cost, allowed, credit);
+  }
+
   /** Notes a cost of the phase beside its answers. */
   paid(cost: Price): void {
     this.#work.paid(cost);
@@ -244,6 +267,11 @@ export class DriftTrial {
     this.#time.end();
     this.#failures = Math.min(failures, MOST_DOUBLINGS);
     this.#phase = "off";
+  }
+
+  /** Gives up what does not pay; the next trial waits for longer. */
+  giveUp(): void {
+    this.#end(this.#failures + 1);
   }
 
   /** Gives up following. */

@@ -259,14 +259,15 @@ export class EditPipeline {
   }
 
   /**
-   * Copies of answers, which `refresh` keeps near to exact; memory is held for them until they are released.
+   * Copies of answers, which `refresh` keeps near to exact, by following drift while that pays, or always;
+   * memory is held for them until they are released.
    */
-  follow(): Followed {
-    const mirror = this.#stale.hold();
+  follow(isAlways: boolean): Followed {
+    const copies = this.#stale.hold(isAlways), { mirror } = copies;
     return {
       refresh: (operation, slots, error, places, errors = null) => {
         return this.#ask(operation, slots, async () => {
-          const { changed } = await this.#stale.refresh(mirror, slots, error, places);
+          const changed = await this.#stale.refresh(copies, slots, error, places);
           if (errors !== null) {
             // They are of the newest rows at the call.
             mirror.settle();
@@ -277,7 +278,7 @@ export class EditPipeline {
       },
       settle: () => mirror.settle(),
       pendingOf: (slots) => mirror.lagOf(slots).pending,
-      release: () => this.#stale.release(mirror),
+      release: () => this.#stale.release(copies),
     };
   }
 

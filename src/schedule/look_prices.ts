@@ -26,6 +26,7 @@ export class LookPrices {
   #batches = 0;
   #steps = 0;
   #notes = 0;
+  #measured = 0;
 
   constructor(config: PriceConfig) {
     this.#config = config;
@@ -74,6 +75,12 @@ export class LookPrices {
     return { work: 0, time: share * this.#config.backend.costs.times.look };
   }
 
+  /** Bringing rows up to date from several epochs, for whose sake so much work was done for each row. */
+  ofEpochs(epochs: number, work: number): Price {
+    const { epoch, change } = this.#config.backend.costs.times, { queries } = this.#config;
+    return { work: 0, time: epochs * (epoch + change * work / Math.max(1, queries.costOf(1, 1))) };
+  }
+
   /** Reckoning a sample for an answer. */
   ofReckoning(): Price {
     return { work: 0, time: this.#config.backend.costs.times.tried };
@@ -107,23 +114,25 @@ export class LookPrices {
   ofFollowing(): { readonly each: Price; readonly batches: Price } {
     const { watched, costs: { times } } = this.#config.backend;
     if (!watched) return { each: FREE, batches: FREE };
-    const upkeep = watched.upkeep(), { batches, steps, notes } = watched.followed;
+    const upkeep = watched.upkeep(), { batches, steps, notes, measured } = watched.followed;
     if (watched.generation !== this.#generation) {
       this.#generation = watched.generation;
       this.#upkeep =
         this.#batches =
         this.#steps =
         this.#notes =
+        this.#measured =
           0;
     }
     const work = upkeep - this.#upkeep;
     const time = (steps - this.#steps) * times.step + (notes - this.#notes) * times.noted +
-      work * times.multiplyAdd;
+      (measured - this.#measured) * times.measured + work * times.multiplyAdd;
     const ofBatches = { work: 0, time: (batches - this.#batches) * times.batch };
     this.#upkeep = upkeep;
     this.#batches = batches;
     this.#steps = steps;
     this.#notes = notes;
+    this.#measured = measured;
     return { each: { work, time }, batches: ofBatches };
   }
 }

@@ -6,7 +6,7 @@
 
 import type { AttentionOutput, Backend, Copies, Watched } from "../backends/backend.ts";
 import { NOTHING } from "../backends/since.ts";
-import { boundOf, CopyBlocks, type Drifts } from "./copy_blocks.ts";
+import { boundOf, CopyBlocks, type CopyLimit, type Drifts } from "./copy_blocks.ts";
 import type { Lag } from "./standing_queries.ts";
 
 /** The source of copies. */
@@ -16,8 +16,8 @@ export interface MirrorSource {
   readonly epoch: () => number;
   /** The number of changed key slots in them. */
   readonly stored: () => number;
-  /** Exact answers, from states that are brought up to date. */
-  read(slots: Uint32Array): Promise<AttentionOutput>;
+  /** Exact answers, from states that are brought up to date, in an array unless it is null. */
+  read(slots: Uint32Array, into: Float32Array<ArrayBuffer> | null): Promise<AttentionOutput>;
 }
 
 /** The places of copies. */
@@ -25,8 +25,8 @@ export interface MirrorPlaces {
   /** Rows of `width` numbers. */
   readonly data: Float32Array;
   readonly width: number;
-  /** The number of the row of a query slot, which is the one at `at` in the list that is asked for. */
-  rowOf(slot: number, at: number): number;
+  /** The number of the row of a query slot; null where rows are in the order of the list that is asked for. */
+  readonly rowOf: ((slot: number) => number) | null;
   /** For each query slot in the list, a bound on the distance of its copy from exact. */
   readonly bounds: Float64Array;
   /** Whether `bounds` is written at each refresh, and not only by `settle`. */
@@ -37,11 +37,14 @@ export interface MirrorPlaces {
 export interface Refreshed {
   /** Query slots whose copies have changed. */
   readonly changed: Uint32Array<ArrayBuffer>;
-  /** The number of copies that were made anew. */
+  /** The number of copies that were made anew, and that of the epochs that they had been of. */
   readonly made: number;
+  readonly epochs: number;
 }
 
 const NO_SLOTS = new Uint32Array(0);
+/** Copies that do not have to last may be off by rounding as much as this share of a limit, which is little beside it. */
+const EXACT = 4;
 /** The generation while no drift is followed. */
 const UNFOLLOWED = -1;
 
@@ -58,6 +61,10 @@ export class Mirror {
   #known = new Float64Array(0);
   #generation = UNFOLLOWED;
   readonly #blocks: CopyBlocks;
+  /** Answers that are being copied. */
+  #answer = new Float32Array(0);
+  /** The numbers from 0 on. */
+  #order = new Uint32Array(0);
   /** The list of query slots that was asked for last. */
   #slots: Uint32Array = NO_SLOTS;
   /** The array for its bounds, which nobody has asked for yet; null if it has them. */
@@ -73,7 +80,8 @@ export class Mirror {
   }
 
   get bytes(): number {
-    return 2 * this.#epochs.byteLength + 2 * this.#copies.readings.byteLength + this.#blocks.bytes;
+    return 2 * this.#epochs.byteLength + 2 * this.#copies.readings.byteLength + this.#blocks.bytes +
+      this.#answer.byteLength;
   }
 
   /**
@@ -95,6 +103,7 @@ export class Mirror {
   /** Forgets all copies. */
   clear(): void {
     this.settle();
+    this.#answer.fill(0);
     this.#epochs.fill(-1);
     this.#blocks.lose();
   }
@@ -120,28 +129,73 @@ export class Mirror {
     },
     places: MirrorPlaces,
   ): Promise<Refreshed> {
-    const { backend } = this.#source, watched = backend.watched, now = this.#source.epoch();
+    const { watched } = this.#source.backend;
     this.#make(slots, watched);
     const drifts = isFollowed && watched ? watched.drifts : null;
-    const stale = this.#blocks.stale(this.#copies, this.#epochs, { drifts, error, floor, now });
-    let changed = NO_SLOTS;
+    const stale = drifts === null ? this.#olderThanNow(slots) : this.#stale(slots, { drifts, error, floor });
+    let changed = NO_SLOTS, epochs = 0;
     if (stale.length > 0) {
       const made = stale.length === slots.length ? slots : stale.map((at) => slots[at]);
-      const { output } = await this.#source.read(made);
-      // Bounds of before are those of the copies that are there until now.
-      this.settle();
-      try {
-        await backend.copied({ queries: made, since: NOTHING }, this.#copies, error);
-      } catch (cause) {
-        // Readings may be noted already, and are not those of the copies that are there.
-        this.lose(made);
-        throw cause;
-      }
+      const size = places.width * slots.length;
+      const { output } = await this.#source.read(made, made === slots ? this.#answerOf(size) : null);
+      epochs = drifts === null ? 1 : this.#epochsOf(made);
+      const copying = this.#copied(made, drifts !== null ? error : error > 0 ? EXACT * error : Infinity);
+      if (copying) await copying;
       changed = this.#take(made, stale, output, places);
-      this.#blocks.renew(this.#copies, this.#epochs);
+      if (drifts === null) this.#blocks.lose();
+      else this.#blocks.renew(this.#copies, this.#epochs);
     }
     this.#noteRefreshed(slots, drifts, places);
-    return { changed, made: stale.length };
+    return { changed, made: stale.length, epochs };
+  }
+
+  /** The places in a list of the copies that may have left a limit. */
+  #stale(slots: Uint32Array, limit: Omit<CopyLimit, "now">): Uint32Array {
+    this.#blocks.take(slots, this.#copies, this.#epochs);
+    return this.#blocks.stale(this.#copies, this.#epochs, { ...limit, now: this.#source.epoch() });
+  }
+
+  /** The places in a list of the copies that are not of the newest epoch. */
+  #olderThanNow(slots: Uint32Array): Uint32Array {
+    const now = this.#source.epoch(), epochs = this.#epochs;
+    if (this.#order.length < slots.length) this.#order = Uint32Array.from(slots, (_, at) => at);
+    let count = 0;
+    for (let at = 0; at < slots.length; at++) if (epochs[slots[at]] !== now) count++;
+    const order = this.#order.subarray(0, slots.length);
+    return count === slots.length ? order : order.filter((at) => epochs[slots[at]] !== now);
+  }
+
+  /** Notes that answers are copied which are to be within a limit; null when it is done. */
+  #copied(queries: Uint32Array, limit: number): Promise<void> | null {
+    const failed = (cause: unknown): never => {
+      // Readings may be noted already, and are not those of the copies that are there.
+      this.lose(queries);
+      throw cause;
+    };
+    try {
+      const copying = this.#source.backend.copied({ queries, since: NOTHING }, this.#copies, limit);
+      // Somebody may ask for bounds meanwhile: they are those of the copies that are there until then.
+      if (copying) this.settle();
+      return copying && copying.catch(failed);
+    } catch (cause) {
+      return failed(cause);
+    }
+  }
+
+  /** The number of epochs that copies are of. */
+  #epochsOf(slots: Uint32Array): number {
+    const seen = new Set<number>();
+    for (let at = 0, last = NaN; at < slots.length; at++) {
+      const epoch = this.#epochs[slots[at]];
+      if (epoch !== last) seen.add(last = epoch);
+    }
+    return seen.size;
+  }
+
+  /** An array for the answers of all query slots, which many refreshes in a row may want. */
+  #answerOf(size: number): Float32Array<ArrayBuffer> {
+    if (this.#answer.length !== size) this.#answer = new Float32Array(size);
+    return this.#answer;
   }
 
   /** Notes where drift stands, and writes bounds where they are wanted at once. */
@@ -177,20 +231,20 @@ export class Mirror {
     { data, width, rowOf }: MirrorPlaces,
   ): Uint32Array<ArrayBuffer> {
     const now = this.#source.epoch(), stored = this.#source.stored(), changed = new Uint32Array(slots.length);
-    let count = 0, isInPlace = true;
-    for (let at = 0; at < slots.length; at++) {
-      const slot = slots[at], row = rowOf(slot, stale[at]);
-      if (row !== at) isInPlace = false;
-      if (this.#epochs[slot] === -1 || differs(output, at * width, data, row * width, width)) {
-        changed[count++] = slot;
-      }
-      this.#epochs[slot] = now;
-      this.#known[slot] = stored;
+    const epochs = this.#epochs, known = this.#known;
+    let count = 0;
+    for (let at = 0, from = 0; at < slots.length; at++, from += width) {
+      const slot = slots[at], to = width * (rowOf === null ? stale[at] : rowOf(slot));
+      if (epochs[slot] === -1 || differs(output, from, data, to, width)) changed[count++] = slot;
+      epochs[slot] = now;
+      known[slot] = stored;
     }
-    // All in one piece, or row by row, which takes some times as long.
-    if (isInPlace) setNumbers(data, output);
+    // All in one piece, unless there is no room any more, or row by row.
+    const isInPlace = rowOf === null && stale[slots.length - 1] === slots.length - 1;
+    if (isInPlace && output.length <= data.length) data.set(output);
     for (let at = 0; at < slots.length && !isInPlace; at++) {
-      copyRow(output, at * width, data, rowOf(slots[at], stale[at]) * width, width);
+      const slot = slots[at];
+      copyRow(output, at * width, data, width * (rowOf === null ? stale[at] : rowOf(slot)), width);
     }
     return changed.subarray(0, count);
   }
@@ -228,7 +282,6 @@ export class Mirror {
       this.#generation = generation;
       this.clear();
     }
-    this.#blocks.take(slots, this.#copies, this.#epochs);
   }
 
   #roundingOf(slot: number): number {
@@ -244,11 +297,6 @@ export class Mirror {
 function differs(a: Float32Array, aStart: number, b: Float32Array, bStart: number, length: number): boolean {
   for (let c = 0; c < length; c++) if (a[aStart + c] !== b[bStart + c]) return true;
   return false;
-}
-
-/** Copies numbers; there may be no room for them any more. */
-function setNumbers(to: Float32Array, from: Float32Array): void {
-  if (from.length <= to.length) to.set(from);
 }
 
 function copyRow(

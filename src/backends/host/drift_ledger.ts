@@ -43,6 +43,9 @@ const UP = DRIFT_UP, DOWN = 1 - 2 ** -30;
  * larger than noted.
  */
 const MANY_MOVES = 32, LOOSE_PATH = 1 / 4, MOST_MOVES = 0xffff;
+/** Looseness, which changes slowly, takes a look at all keys: it is computed again after this number of batches. */
+const SELDOM = 64;
+
 /** What a row is when its weights are noted. */
 export interface NotedRow {
   /** Its log-sum-exp; −∞ when it sees no key. */
@@ -85,9 +88,17 @@ export class DriftLedger {
   /** Multiply-adds of steps and notes so far. */
   upkeep = 0;
   /** As {@link Watched.followed}. */
-  readonly followed: { batches: number; steps: number; notes: number } = { batches: 0, steps: 0, notes: 0 };
+  readonly followed: { batches: number; steps: number; notes: number; measured: number } = {
+    batches: 0,
+    steps: 0,
+    notes: 0,
+    measured: 0,
+  };
   /** By query slot and head, the log-sum-exp, less its doubt, when its weights were noted. */
   #logs = new Float64Array(0);
+  /** What `looseness` told last, and after how many batches. */
+  #looseness = 1;
+  #loosenessAt = 0;
   /** By query slot and head, the reading when the row's state was brought up to date. */
   #readings = new Float64Array(0);
   #keyRoom = 0;
@@ -370,9 +381,16 @@ export class DriftLedger {
   }
 
   /**
-   * How much larger than necessary drift is by now, as a factor: weights only grow until they are noted anew.
+   * How much larger than necessary drift is by now, or was some batches ago, as a factor: weights only grow until they are noted anew.
    */
   looseness(): number {
+    const { batches } = this.followed;
+    if (batches < this.#loosenessAt + SELDOM) return this.#looseness;
+    this.#loosenessAt = batches;
+    return this.#looseness = this.#loosenessNow();
+  }
+
+  #loosenessNow(): number {
     const { kvHeads } = this.#layout;
     let paths = 0;
     for (const path of this.#paths) paths += path;

@@ -216,10 +216,11 @@ export class HostBackend implements Backend {
     return this.#answers.drift.bounds(cohort, limit);
   }
 
-  async copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> {
+  copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> | null {
     const loading = this.#store.load(cohort);
-    if (loading) await loading;
+    if (loading) return loading.then(() => this.#answers.drift.copied(cohort, copies, limit));
     this.#answers.drift.copied(cohort, copies, limit);
+    return null;
   }
 
   async watch(queries: Uint32Array): Promise<boolean> {

@@ -244,12 +244,13 @@ export class RowDrift {
   /** Notes that answers of a cohort, as of its states, were copied, which are to be within `limit`. */
   copied({ queries, since }: Cohort, copies: Copies, limit: number): void {
     const ledger = this.#ledger, { heads } = this.#config.layout;
-    const common = this.#rounding.common(since), isLittle = common <= LITTLE * limit;
+    const common = this.#rounding.common(since), isLittle = common < Infinity && common <= LITTLE * limit;
     for (const slot of queries) {
       for (let head = 0; head < heads; head++) {
         const row = slot * heads + head;
         copies.readings[row] = ledger?.readingOfState(slot, head) ?? NaN;
         copies.roundings[row] = isLittle ? common : this.#roundingBound(slot, head, since);
+        if (!isLittle && ledger) ledger.followed.measured++;
       }
     }
   }

@@ -24,6 +24,9 @@ export const HOST_TIMES: Pick<
   | "tried"
   | "batch"
   | "step"
+  | "measured"
+  | "epoch"
+  | "change"
   | "certified"
   | "taken"
   | "pair"
@@ -41,6 +44,9 @@ export const HOST_TIMES: Pick<
   tried: 2_500,
   batch: 4_000,
   step: 8,
+  measured: 1_000,
+  epoch: 8_000,
+  change: 250,
 };
 
 /** The state of a head row in float64, valid until the next call of `held`. */
