@@ -167,8 +167,6 @@ export interface LookTimes {
   readonly copy: number;
   /** A number of it. */
   readonly copied: number;
-  /** Reckoning, beside an exact answer, what copies of a sample would have cost. */
-  readonly tried: number;
   /** Following a batch, however small. */
   readonly batch: number;
   /** A changed key in the drift of one block. */

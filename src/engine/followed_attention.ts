@@ -151,14 +151,14 @@ export class FollowedAttention {
   /** Throws when one of the arrays, which are the caller's too, has no room any more. */
   #checkRoom(operation: string): void {
     const count = this.#slots.length, needed = count * outputColumns(this.#core.rules.layout);
-    for (
-      const [name, array, length] of [["data", this.data, needed], ["bounds", this.#bounds, count]] as const
-    ) {
-      const now = lengthOf(array);
-      if (now !== length) {
-        throw new InputError(operation, `${name} has ${now} numbers by now`, `${length}, as at first`);
-      }
-    }
+    this.#checkLength(operation, "data", lengthOf(this.data), needed);
+    // Nobody else has the array unless it was asked for.
+    if (this.#areBoundsAsked) this.#checkLength(operation, "bounds", lengthOf(this.#bounds), count);
+  }
+
+  #checkLength(operation: string, name: string, now: number, length: number): void {
+    if (now === length) return;
+    throw new InputError(operation, `${name} has ${now} numbers by now`, `${length}, as at first`);
   }
 
   /** The text that `console.log` and `Deno.inspect` show. */

@@ -355,7 +355,6 @@ export class EditPipeline {
     this.#sealAll();
     return this.#inTurn(operation, () => {
       this.#settle();
-      this.#stale.expire();
       this.counts.applied = written;
       return Promise.resolve();
     });

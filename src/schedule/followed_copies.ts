@@ -39,8 +39,6 @@ const MOST_SLOTS = 1 / 4;
 const FEW_ROWS = 128;
 /** A trial costs at least what noting this number of keys does. */
 const FEW_KEYS = 8;
-/** Whether following has paid is asked each time that copies have been made anew this often on average. */
-const REFRESHES = 3;
 
 /** The copies of one caller. */
 export class FollowedCopies {
@@ -50,12 +48,6 @@ export class FollowedCopies {
   readonly #prices: LookPrices;
   /** The number of changed key slots at the last refresh; negative before the first. */
   #storedBefore = -1;
-  /**
-   * Since the last time that it was asked whether following has paid: how many copies were made anew, and what has
-   * been saved, less what bringing all up to date would have cost then.
-   */
-  #made = 0;
-  #saved: Price = FREE;
 
   constructor(config: FollowConfig) {
     this.#config = config;
@@ -65,7 +57,7 @@ export class FollowedCopies {
 
   /** Whether it needs the drift of all query slots. */
   get isFollowing(): boolean {
-    return this.#trial.phase === "all";
+    return this.#trial.isFollowing;
   }
 
   /** Makes copies anew that may be further than `error` from exact. */
@@ -84,45 +76,15 @@ export class FollowedCopies {
       prices.ofFollowing();
       return refreshed;
     }
-    const work = queries.costOf(slots.length, missed);
-    trial.answered(work, prices.timeOfExact(work, slots.length));
-    if (isFollowed) {
-      this.#judge(slots, plus(prices.ofExact(work, slots.length), prices.ofLook(1)), caughtUp, refreshed);
-    }
+    const work = queries.costOf(slots.length, missed), look = prices.ofLook(1);
+    trial.answered({ work, time: prices.timeOfExact(work, slots.length) });
+    if (!isFollowed || this.#isAlways) return refreshed;
+    const gain = less(
+      plus(prices.ofExact(work, slots.length), look),
+      prices.ofCatchingUp(caughtUp, refreshed, look),
+    );
+    trial.saved(gain, refreshed.made / slots.length, () => prices.ofDebt(slots));
     return refreshed;
-  }
-
-  /** Notes what a refresh has cost that exact answers would have done for `exact`. */
-  #judge(slots: Uint32Array, exact: Price, caughtUp: number, { made, epochs }: Refreshed): void {
-    const prices = this.#prices, { each, batches } = prices.ofFollowing();
-    let spent = plus(each, batches);
-    if (made > 0) {
-      spent = plus(spent, plus(prices.ofExact(caughtUp, made), prices.ofLook(1)));
-      spent = plus(spent, prices.ofEpochs(epochs, caughtUp / made));
-    }
-    if (this.#isAlways) return;
-    const gain = less(exact, spent);
-    this.#trial.answeredAll(gain);
-    this.#made += made;
-    this.#saved = plus(this.#saved, gain);
-    if (this.isFollowing && this.#made >= REFRESHES * slots.length) this.#askWhetherItPaid(slots);
-  }
-
-  /** Gives up where less has been saved than is owed now. */
-  #askWhetherItPaid(slots: Uint32Array): void {
-    const debt = this.#debt(slots), { work, time } = less(this.#saved, debt);
-    if (work < 0 || time < 0) {
-      this.#trial.paid(debt);
-      this.#trial.giveUp();
-    }
-    this.#made = 0;
-    this.#saved = debt;
-  }
-
-  /** What bringing all copies up to date would cost now. */
-  #debt(slots: Uint32Array): Price {
-    const work = this.#config.queries.owed(slots);
-    return work === 0 ? FREE : this.#prices.ofExact(work, slots.length);
   }
 
   /** Whether drift is followed whether it pays or not. */
@@ -135,19 +97,16 @@ export class FollowedCopies {
   #isDue(slots: Uint32Array): boolean {
     const count = this.#config.queries.all().length;
     if (this.#isAlways || this.#storedBefore < 0 && slots.length >= MOST_SLOTS * count) return true;
-    return this.#trial.isDue(this.#prices.ofFew(FEW_KEYS, Math.ceil(count / BLOCK_SLOTS), BLOCK_SLOTS));
+    return this.#trial.isDue(this.#prices.ofFew(FEW_KEYS, Math.ceil(count / BLOCK_SLOTS), BLOCK_SLOTS), false);
   }
 
   /** Follows all query slots from now on. */
   async #begin(slots: Uint32Array): Promise<void> {
-    const isFirst = this.#storedBefore < 0, prices = this.#prices, build = prices.ofBuild();
+    const prices = this.#prices, build = prices.ofBuild();
     const cost = this.#config.backend.watched?.isWhole ? FREE : await this.#watch(slots);
     prices.ofFollowing();
     if (cost === null) return;
-    this.#made = 0;
-    this.#saved = FREE;
-    const credit = { work: slots.length * build.work, time: slots.length * build.time };
-    this.#trial.beginAtOnce(cost, isFirst ? cost : FREE, credit);
+    this.#trial.begin(cost, { work: slots.length * build.work, time: slots.length * build.time });
   }
 
   /** Whether drift is followed, which is begun anew where it is not or has become loose. */

@@ -6,6 +6,7 @@ import type { Backend } from "../backends/backend.ts";
 import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
 import type { Price } from "./drift_trial.ts";
 import type { Planner } from "./planner.ts";
+import type { Refreshed } from "./mirror.ts";
 import type { StandingQueries } from "./standing_queries.ts";
 
 /** The parts of an engine that prices depend on. */
@@ -59,11 +60,6 @@ export class LookPrices {
     return common + look + this.#timeOf(work, slots);
   }
 
-  /** The exact answer of one query slot that has missed so many changed key slots. */
-  ofMissed(missed: number): Price {
-    return this.ofExact(this.#config.queries.costOf(1, missed), 1);
-  }
-
   /** Answering by copies of query slots. */
   ofCopies(slots: number): Price {
     const { copy, copied } = this.#config.backend.costs.times;
@@ -75,15 +71,23 @@ export class LookPrices {
     return { work: 0, time: share * this.#config.backend.costs.times.look };
   }
 
-  /** Bringing rows up to date from several epochs, for whose sake so much work was done for each row. */
-  ofEpochs(epochs: number, work: number): Price {
-    const { epoch, change } = this.#config.backend.costs.times, { queries } = this.#config;
-    return { work: 0, time: epochs * (epoch + change * work / Math.max(1, queries.costOf(1, 1))) };
+  /**
+   * What copies have cost beside answering with them: following drift since this was last asked, and making some
+   * anew, for whose sake so much work was done; `look` is the price of bringing rows up to date at all.
+   */
+  ofCatchingUp(work: number, { made, epochs }: Refreshed, look: Price): Price {
+    const { each, batches } = this.ofFollowing(), { epoch, change } = this.#config.backend.costs.times;
+    const following = plus(each, batches);
+    if (made === 0) return following;
+    const changes = work / made / Math.max(1, this.#config.queries.costOf(1, 1));
+    const ofEpochs = { work: 0, time: epochs * (epoch + change * changes) };
+    return plus(plus(following, look), plus(this.ofExact(work, made), ofEpochs));
   }
 
-  /** Reckoning a sample for an answer. */
-  ofReckoning(): Price {
-    return { work: 0, time: this.#config.backend.costs.times.tried };
+  /** What bringing query slots up to date would cost now. */
+  ofDebt(slots: Uint32Array): Price {
+    const work = this.#config.queries.owed(slots);
+    return work === 0 ? FREE : this.ofExact(work, slots.length);
   }
 
   /** Computing a query slot from scratch. */

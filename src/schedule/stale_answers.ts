@@ -70,15 +70,10 @@ export class StaleAnswers {
 
   /** Notes a stored batch of changed key slots and of query slots. */
   noteStored(keys: Uint32Array, queries: Uint32Array): void {
-    this.#limited.noteStored(keys, queries);
+    this.#limited.noteStored(keys);
     if (queries.length === 0) return;
     this.#mirror.lose(queries);
     for (const { mirror } of this.#held) mirror.lose(queries);
-  }
-
-  /** The least epoch of an answer is raised by more than answers that brought all query slots up to date. */
-  expire(): void {
-    this.#limited.expire();
   }
 
   /** Forgets all copies. */

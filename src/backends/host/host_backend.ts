@@ -119,18 +119,17 @@ export class HostBackend implements Backend {
     this.#answers.changeRows(build);
     for (const { queries } of patch) this.#answers.changeRows(queries);
     const running = this.#store.update(build, patch);
-    if (running || this.#answers.drift.isFollowed) return this.#updateRest(running, build, patch);
+    if (running) return this.#updateRest(running, build, patch);
+    const reaching = this.#reached(build, patch);
+    if (reaching) return reaching.then(() => this.#updated(build));
     this.#updated(build);
     return null;
   }
 
-  async #updateRest(
-    running: Promise<void> | null,
-    build: Uint32Array,
-    patch: readonly Cohort[],
-  ): Promise<void> {
-    if (running) await running;
-    if (this.#answers.drift.isFollowed) await this.#reached(build, patch);
+  async #updateRest(running: Promise<void>, build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+    await running;
+    const reaching = this.#reached(build, patch);
+    if (reaching) await reaching;
     this.#updated(build);
   }
 
@@ -343,8 +342,22 @@ export class HostBackend implements Backend {
     this.#answers.drift.noteBefore(sizes, changes.keys.slots);
   }
 
-  async #reached(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
-    for (const queries of [build, ...patch.map((cohort) => cohort.queries)]) {
+  /** Tells the drift that is followed which states were brought up to date; null when it is done. */
+  #reached(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null {
+    if (!this.#answers.drift.isFollowed) return null;
+    const parts = build.length > 0 ? [build] : [];
+    for (const { queries } of patch) parts.push(queries);
+    for (let at = 0; at < parts.length; at++) {
+      const loading = this.#store.load({ queries: parts[at], since: NOTHING });
+      if (loading) return this.#reachedRest(loading, parts.slice(at));
+      this.#answers.drift.reached(parts[at]);
+    }
+    return null;
+  }
+
+  async #reachedRest(loading: Promise<void>, parts: readonly Uint32Array[]): Promise<void> {
+    await loading;
+    for (const queries of parts) {
       await this.#store.load({ queries, since: NOTHING });
       this.#answers.drift.reached(queries);
     }

@@ -245,6 +245,15 @@ export class RowDrift {
   copied({ queries, since }: Cohort, copies: Copies, limit: number): void {
     const ledger = this.#ledger, { heads } = this.#config.layout;
     const common = this.#rounding.common(since), isLittle = common < Infinity && common <= LITTLE * limit;
+    if (isLittle && ledger === null) {
+      for (let at = 0; at < queries.length; at++) {
+        for (let row = queries[at] * heads; row < (queries[at] + 1) * heads; row++) {
+          copies.readings[row] = NaN;
+          copies.roundings[row] = common;
+        }
+      }
+      return;
+    }
     for (const slot of queries) {
       for (let head = 0; head < heads; head++) {
         const row = slot * heads + head;

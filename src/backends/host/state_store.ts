@@ -21,7 +21,6 @@ export const HOST_TIMES: Pick<
   | "common"
   | "copy"
   | "copied"
-  | "tried"
   | "batch"
   | "step"
   | "measured"
@@ -41,7 +40,6 @@ export const HOST_TIMES: Pick<
   pairAgain: 2,
   copy: 21,
   copied: 0.095,
-  tried: 2_500,
   batch: 4_000,
   step: 8,
   measured: 1_000,
