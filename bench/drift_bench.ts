@@ -116,6 +116,7 @@ const { values } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     backend: { type: "string", default: "wasm" },
+    only: { type: "string" },
   },
 });
 const share = values.quick ? 0.1 : 1;
@@ -131,6 +132,10 @@ for (const step of [1e-5, 1e-4, 1e-3, 1e-2]) {
   }
 }
 cases.push({ queries: 4096, keys: 4096, dim: 32, step: 1e-4, error: 0.2, looks: Math.ceil(2048 * share) });
+if (values.only) {
+  const [queries, keys, step, error, looks] = values.only.split(",").map(Number);
+  cases.splice(0, cases.length, { queries, keys, dim: 32, step, error, looks });
+}
 for (const of of cases) {
   console.log(`\n${of.queries} × ${of.keys}, steps of ${of.step}, error ${of.error}, ${of.looks} looks`);
   const measured = await measure(of);

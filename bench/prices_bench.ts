@@ -6,7 +6,6 @@ import { parseArgs } from "node:util";
 import { quantile } from "simple-statistics";
 import type { DynamicAttention } from "../mod.ts";
 import type { Backend, Costs, LookTimes } from "../src/backends/backend.ts";
-import { DriftSample } from "../src/schedule/drift_sample.ts";
 import { createEngine } from "../src/engine/create_engine.ts";
 import { Random } from "../testing/random.ts";
 import { describeMachine } from "./machine.ts";
@@ -110,7 +109,10 @@ async function measure(
 }
 
 /** The constants that are held against a clock; those of certificates are fitted to the times of `deno task bench:stale`. */
-type ClockedTimes = Omit<LookTimes, "certified" | "taken" | "pair" | "pairFirst" | "pairAgain">;
+type ClockedTimes = Omit<
+  LookTimes,
+  "certified" | "taken" | "pair" | "pairFirst" | "pairAgain" | "measured" | "epoch" | "change"
+>;
 
 /** The constants by the clock. */
 async function clocked(backend: BackendName): Promise<ClockedTimes> {
@@ -150,12 +152,12 @@ async function clocked(backend: BackendName): Promise<ClockedTimes> {
   const common = fewFollow2.time - batch - 2 * step;
   const copied = (widePeek0.time - peek0.time) / (many.queries * (256 - base.valueDim));
   const copy = (peek0.time - fewPeek0.time) / (many.queries - 128) - base.valueDim * copied;
-  const [tried, begun] = await timesOfTrial(backend);
-  return { common, look, multiplyAdd, updated, answered, copy, copied, tried, batch, step, noted, begun };
+  const begun = await timeOfBeginning(backend);
+  return { common, look, multiplyAdd, updated, answered, copy, copied, batch, step, noted, begun };
 }
 
-/** Measures how long reckoning a sample takes for an answer, and beginning to follow for a row. */
-async function timesOfTrial(backend: BackendName): Promise<[tried: number, begun: number]> {
+/** Measures how long beginning to follow takes for a row. */
+async function timeOfBeginning(backend: BackendName): Promise<number> {
   const queries = 4096,
     dim = 32,
     random = new Random(7),
@@ -168,25 +170,13 @@ async function timesOfTrial(backend: BackendName): Promise<[tried: number, begun
     backend,
     threads: 1,
   }, { wrap: (made) => inner = made });
-  const trying: number[] = [], beginning: number[] = [];
-  const chosen = all.filter((slot) => slot % 128 === 0);
-  const price = { work: 1, time: 1 }, prices = { exact: () => price, kept: price, look: () => price };
+  const beginning: number[] = [];
   for (let look = 0; look < 64; look++) {
     const start = performance.now();
     await inner.watch(all);
     beginning.push(1e6 * (performance.now() - start));
-    const weights = [...chosen].map(() => 8);
-    const sample = new DriftSample(inner, 1, { slots: all, chosen, weights, total: queries }, prices);
-    const keys = Uint32Array.from({ length: 8 }, (_, at) => (8 * look + at) % 256);
-    for (let answer = 0; answer < 8; answer++) {
-      const start = performance.now();
-      sample.noteStored(keys, new Uint32Array(0));
-      sample.reckon({ slots: null, count: queries }, 1, { each: price, batches: price });
-      if (sample.hasStale) await sample.copy(1);
-      trying.push(1e6 * (performance.now() - start));
-    }
   }
-  return [quantile(trying, 0.25), quantile(beginning, 0.25) / queries];
+  return quantile(beginning, 0.25) / queries;
 }
 
 async function costsOf(backend: BackendName): Promise<Costs> {

@@ -91,14 +91,31 @@ export interface Copies {
   readonly roundings: Float64Array;
 }
 
+/** Covers the rounding of the difference of two readings. */
+export const DRIFT_UP: number = 1 + 2 ** -30;
+
 /** The drift that a backend follows. */
 export interface Watched {
+  /**
+   * How far each block of eight query slots has drifted, by head: a copy that was made at a reading r is
+   * within (drift − r) · {@link DRIFT_UP} of exact, besides its rounding, if its block is followed. It is
+   * another array when blocks are added.
+   */
+  readonly drifts: readonly Float64Array[];
   /** The factor by which its bounds are larger than they would be if it began now. */
   looseness(): number;
   /** The multiply-adds that following has taken so far, besides beginning. */
   upkeep(): number;
-  /** The batches that it has followed so far, changed keys in each block, and keys noted in each block. */
-  readonly followed: { readonly batches: number; readonly steps: number; readonly notes: number };
+  /**
+   * The batches that it has followed so far, changed keys in each block, keys noted in each block, and copied
+   * head rows whose rounding was measured.
+   */
+  readonly followed: {
+    readonly batches: number;
+    readonly steps: number;
+    readonly notes: number;
+    readonly measured: number;
+  };
   /** Whether the drift of all query slots is followed. */
   readonly isWhole: boolean;
   /** Whether the drift of a query slot is followed. */
@@ -150,8 +167,6 @@ export interface LookTimes {
   readonly copy: number;
   /** A number of it. */
   readonly copied: number;
-  /** Reckoning, beside an exact answer, what copies of a sample would have cost. */
-  readonly tried: number;
   /** Following a batch, however small. */
   readonly batch: number;
   /** A changed key in the drift of one block. */
@@ -160,6 +175,11 @@ export interface LookTimes {
   readonly noted: number;
   /** Beginning to follow a head row. */
   readonly begun: number;
+  /** Bringing rows of one more epoch up to date, however few, and a changed key that they lack. */
+  readonly epoch: number;
+  readonly change: number;
+  /** Measuring what rounding did to a head row that is copied. */
+  readonly measured: number;
 }
 
 /** The configuration of a backend. */
@@ -292,15 +312,10 @@ export interface Backend {
    */
   drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>>;
   /**
-   * Writes, for each query, a bound by drift on the distance of the copied answer from the exact one. It is
-   * synchronous.
-   */
-  driftOfCopies(queries: Uint32Array, copies: Copies, bounds: Float64Array): void;
-  /**
    * Notes in `copies` that the answers of a cohort, by its states, were copied. Where rounding is little
-   * beside `limit`, its bound is that of any answer.
+   * beside `limit`, its bound is that of any answer. null when it is done; it may throw instead of rejecting.
    */
-  copied(cohort: Cohort, copies: Copies, limit: number): Promise<void>;
+  copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> | null;
   /** Attention of passing queries over the stored rows. The backend keeps nothing of them. */
   attend(queries: PassingQueries): Promise<AttentionOutput>;
   /** The weights of one head of a standing query over the stored rows, one per key slot below `slotCount`. */

@@ -108,11 +108,7 @@ export abstract class ForwardingBackend implements Backend {
     return this.inner.drift(cohort, limit);
   }
 
-  driftOfCopies(queries: Uint32Array, copies: Copies, bounds: Float64Array): void {
-    this.inner.driftOfCopies(queries, copies, bounds);
-  }
-
-  copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> {
+  copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> | null {
     return this.inner.copied(cohort, copies, limit);
   }
 

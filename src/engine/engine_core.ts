@@ -312,15 +312,14 @@ export class EngineCore {
     return this.#kept(this.#pipeline.peek(operation, slots, wanted, this.#errors));
   }
 
-  /** Copies of answers that are kept within an error of exact. */
-  follow(): Followed {
-    const { refresh, pendingOf, release } = this.#pipeline.follow();
+  /** Copies of answers that are kept within an error of exact, by following drift while that pays, or always. */
+  follow(isAlways = false): Followed {
+    const followed = this.#pipeline.follow(isAlways), { refresh } = followed;
     return {
+      ...followed,
       refresh: (operation, slots, error, places) => {
         return this.#kept(refresh(operation, slots, error, places, this.#errors));
       },
-      pendingOf,
-      release,
     };
   }
 

@@ -5,6 +5,7 @@
 
 import { outputColumns } from "../numerics/head_layout.ts";
 import type { Followed } from "../schedule/edit_pipeline.ts";
+import type { MirrorPlaces } from "../schedule/mirror.ts";
 import { describe, DisposedError, InputError } from "../base/errors.ts";
 import { lengthOf } from "../base/lists.ts";
 import { countOf } from "../display/format.ts";
@@ -37,12 +38,6 @@ export class FollowedAttention {
    * or the content of the caller's array.
    */
   readonly data: Float32Array<ArrayBuffer>;
-  /**
-   * For each row, a bound on its Euclidean distance from exact attention as of the last `refresh`, rounding
-   * included; Infinity before the first. With the option `storage` of the engine it is the distance from exact
-   * attention of the rows as they were given, and so may be above `error`.
-   */
-  readonly bounds: Float64Array<ArrayBuffer>;
   /** The query slot of each row. */
   readonly slots: Uint32Array<ArrayBuffer>;
   /** The largest distance of a row from the exact one. */
@@ -51,7 +46,10 @@ export class FollowedAttention {
   /** As `slots`, which the caller may change. */
   readonly #slots: Uint32Array<ArrayBuffer>;
   readonly #followed: Followed;
-  readonly #rows: Map<number, number>;
+  readonly #bounds: Float64Array<ArrayBuffer>;
+  /** Whether somebody has asked for bounds, and so has the array. */
+  #areBoundsAsked = false;
+  readonly #places: MirrorPlaces;
   /** What tells the followed rows from later ones in their slots, and what they were called. */
   readonly #identities: readonly number[];
   readonly #names: readonly RowId[];
@@ -70,13 +68,33 @@ export class FollowedAttention {
     this.slots = slots.slice();
     this.#slots = slots;
     this.error = error;
-    this.bounds = new Float64Array(slots.length).fill(Infinity);
+    this.#bounds = new Float64Array(slots.length).fill(Infinity);
     this.#core = core;
     this.#followed = core.follow();
-    this.#rows = new Map(Array.from(slots, (slot, row) => [slot, row]));
+    this.#places = {
+      data: into,
+      width: outputColumns(core.rules.layout),
+      rowOf: null,
+      bounds: this.#bounds,
+      areBoundsWanted: () => this.#areBoundsAsked,
+    };
     const { querySlots } = core.rules;
     this.#identities = Array.from(slots, (slot) => querySlots.identityOf(slot));
     this.#names = Array.from(slots, (slot) => querySlots.nameOf(slot));
+  }
+
+  /**
+   * For each row, a bound on its Euclidean distance from exact attention as of the last `refresh`, rounding
+   * included; Infinity before the first. With the option `storage` of the engine it is the distance from exact
+   * attention of the rows as they were given, and so may be above `error`.
+   *
+   * It is always the same array. From the first time that it is asked for on, each `refresh` writes it, which takes
+   * some nanoseconds for each row.
+   */
+  get bounds(): Float64Array<ArrayBuffer> {
+    this.#areBoundsAsked = true;
+    this.#followed.settle();
+    return this.#bounds;
   }
 
   /**
@@ -84,8 +102,8 @@ export class FollowedAttention {
    * than `error` from exact are computed and written, the others do not change. Without edits since the last
    * call it does nothing.
    *
-   * It takes a few operations for each changed key and eight queries, one for each row, and the cost of a
-   * read for each row that is written.
+   * It takes a few operations for each changed key and eight queries, and the cost of a read for each row that
+   * is written.
    *
    * @returns The query slots of the rows in which a number has changed, in the order of `slots`.
    * @throws {InputError} When a followed query was deleted, a {@link SlotError} or {@link IdError} unless another row
@@ -99,16 +117,9 @@ export class FollowedAttention {
     if (this.#isDisposed) throw new DisposedError(operation, "followed rows");
     this.#checkSlots(operation);
     this.#checkRoom(operation);
-    const rows = this.#rows;
-    const places = {
-      data: this.data,
-      width: outputColumns(core.rules.layout),
-      rowOf: (slot: number) => rows.get(slot) as number,
-    };
-    const { changed, bounds } = await this.#followed.refresh(operation, this.#slots, this.error, places);
+    const changed = await this.#followed.refresh(operation, this.#slots, this.error, this.#places);
     // All that was written is lost with the array.
     this.#checkRoom(operation);
-    this.bounds.set(bounds);
     return changed;
   }
 
@@ -140,14 +151,14 @@ export class FollowedAttention {
   /** Throws when one of the arrays, which are the caller's too, has no room any more. */
   #checkRoom(operation: string): void {
     const count = this.#slots.length, needed = count * outputColumns(this.#core.rules.layout);
-    for (
-      const [name, array, length] of [["data", this.data, needed], ["bounds", this.bounds, count]] as const
-    ) {
-      const now = lengthOf(array);
-      if (now !== length) {
-        throw new InputError(operation, `${name} has ${now} numbers by now`, `${length}, as at first`);
-      }
-    }
+    this.#checkLength(operation, "data", lengthOf(this.data), needed);
+    // Nobody else has the array unless it was asked for.
+    if (this.#areBoundsAsked) this.#checkLength(operation, "bounds", lengthOf(this.#bounds), count);
+  }
+
+  #checkLength(operation: string, name: string, now: number, length: number): void {
+    if (now === length) return;
+    throw new InputError(operation, `${name} has ${now} numbers by now`, `${length}, as at first`);
   }
 
   /** The text that `console.log` and `Deno.inspect` show. */

@@ -35,8 +35,9 @@ export class NearOutputs {
   async output(operation: string, slot: number): Promise<NearOutput> {
     const core = EngineCore.of(operation, this.#live), width = outputColumns(core.rules.layout);
     this.#reserve(core.rules.querySlots.size * width);
-    const followed = this.#followed ??= core.follow();
+    const followed = this.#followed ??= core.follow(true);
     const current = () => this.#data;
+    const bounds = new Float64Array(1);
     const places = {
       // It may have grown when a row is written.
       get data() {
@@ -44,11 +45,13 @@ export class NearOutputs {
       },
       width,
       rowOf: (slot: number) => slot,
+      bounds,
+      areBoundsWanted: () => true,
     };
     const asked = Uint32Array.of(slot);
-    const { bounds: [bound] } = await followed.refresh(operation, asked, this.#error, places);
+    await followed.refresh(operation, asked, this.#error, places);
     const output = Float64Array.from(this.#data.subarray(slot * width, (slot + 1) * width));
-    return { output, bound, pending: followed.pendingOf(asked) };
+    return { output, bound: bounds[0], pending: followed.pendingOf(asked) };
   }
 
   /** Lets go of all copies; the next question makes them anew. */

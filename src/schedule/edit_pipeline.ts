@@ -33,7 +33,7 @@ export interface PipelineConfig extends LayerConfig {
 export interface Followed {
   /**
    * Makes copies anew that may be further than `error` from exact. Returns the query slots whose copies have
-   * changed, and a bound for each query slot.
+   * changed.
    */
   refresh(
     operation: string,
@@ -41,7 +41,9 @@ export interface Followed {
     error: number,
     places: MirrorPlaces,
     errors?: LargestErrors | null,
-  ): Promise<{ readonly changed: Uint32Array<ArrayBuffer>; readonly bounds: Float64Array<ArrayBuffer> }>;
+  ): Promise<Uint32Array<ArrayBuffer>>;
+  /** Writes the bounds of the last refresh, if they are not written yet. */
+  settle(): void;
   /** How many changed key slots the oldest copy of these query slots does not include. */
   pendingOf(slots: Uint32Array): number;
   release(): void;
@@ -257,20 +259,26 @@ export class EditPipeline {
   }
 
   /**
-   * Copies of answers, which `refresh` keeps near to exact; memory is held for them until they are released.
+   * Copies of answers, which `refresh` keeps near to exact, by following drift while that pays, or always;
+   * memory is held for them until they are released.
    */
-  follow(): Followed {
-    const mirror = this.#stale.hold();
+  follow(isAlways: boolean): Followed {
+    const copies = this.#stale.hold(isAlways), { mirror } = copies;
     return {
       refresh: (operation, slots, error, places, errors = null) => {
         return this.#ask(operation, slots, async () => {
-          const refreshed = await this.#stale.refresh(mirror, slots, error, places);
-          this.#stale.addStorage(slots, refreshed.bounds, errors);
-          return refreshed;
+          const changed = await this.#stale.refresh(copies, slots, error, places);
+          if (errors !== null) {
+            // They are of the newest rows at the call.
+            mirror.settle();
+            this.#stale.addStorage(slots, places.bounds, errors);
+          }
+          return changed;
         });
       },
+      settle: () => mirror.settle(),
       pendingOf: (slots) => mirror.lagOf(slots).pending,
-      release: () => this.#stale.release(mirror),
+      release: () => this.#stale.release(copies),
     };
   }
 
@@ -347,7 +355,6 @@ export class EditPipeline {
     this.#sealAll();
     return this.#inTurn(operation, () => {
       this.#settle();
-      this.#stale.expire();
       this.counts.applied = written;
       return Promise.resolve();
     });

@@ -1,7 +1,6 @@
 /**
  * Accounts of what exact answers would have cost: for each query slot, how many changed key slots it has
- * missed since it was last asked for, and what catching up with it would cost by now. Questions about all
- * query slots look at none of them.
+ * missed since it was last asked for. Questions about all query slots look at none of them.
  *
  * Invariant: a query slot that was never asked for counts as asked for when the accounts were begun.
  */
@@ -16,21 +15,15 @@ export class ExactAccounts {
   #allAskedAt = 0;
   /** Whether some query slots were asked for since then. */
   #areSomeAsked = false;
-  /** Key slots that have changed since the accounts were begun, where somebody wants to know. */
-  readonly #changed = new Set<number>();
-  /**
-   * By query slot, how many had been stored when it was last asked for, unless all were asked for later, and
-   * what catching up would have cost then.
-   */
+  /** By query slot, how many had been stored when it was last asked for, unless all were asked for later. */
   #askedAt = new Float64Array(0);
-  #owed = new Float64Array(0);
 
   constructor(costOf: (missed: number) => number) {
     this.#costOf = costOf;
   }
 
   get bytes(): number {
-    return 2 * this.#askedAt.byteLength;
+    return this.#askedAt.byteLength;
   }
 
   /** The number of changed key slots stored so far. */
@@ -38,18 +31,15 @@ export class ExactAccounts {
     return this.#stored;
   }
 
-  /** Notes a stored batch; `keepsSlots` says whether which key slots have changed is wanted. */
-  noteStored(keys: Uint32Array, keepsSlots: boolean): void {
+  /** Notes a stored batch. */
+  noteStored(keys: Uint32Array): void {
     this.#stored += keys.length;
-    if (keepsSlots) { for (const slot of keys) this.#changed.add(slot); }
   }
 
   /** Begins anew, as if all query slots, those to come too, had been asked for now. */
   begin(): void {
-    this.#changed.clear();
     this.#allAskedAt = this.#stored;
     this.#areSomeAsked = false;
-    this.#owed.fill(0);
   }
 
   /**
@@ -75,30 +65,9 @@ export class ExactAccounts {
     return sum;
   }
 
-  /**
-   * By how much the cost of catching up with query slots has grown since this was last asked of them; `known`
-   * has, by query slot, how many changed key slots what is kept of it includes.
-   */
-  settle(slots: Uint32Array, known: Float64Array): number {
-    const stored = this.#stored, changed = this.#changed.size;
-    let grown = 0, last = NaN, debt = 0;
-    for (let at = 0; at < slots.length; at++) {
-      const slot = slots[at];
-      if (slot >= this.#owed.length) this.#grow(slot + 1);
-      const missed = Math.min(changed, stored - known[slot]);
-      if (missed !== last) debt = this.#costOf(last = missed);
-      grown += debt - this.#owed[slot];
-      this.#owed[slot] = debt;
-    }
-    return grown;
-  }
-
   #grow(size: number): void {
-    const capacity = Math.max(size, 2 * this.#askedAt.length);
-    const askedAt = new Float64Array(capacity), owed = new Float64Array(capacity);
+    const askedAt = new Float64Array(Math.max(size, 2 * this.#askedAt.length));
     askedAt.set(this.#askedAt);
-    owed.set(this.#owed);
     this.#askedAt = askedAt;
-    this.#owed = owed;
   }
 }

@@ -1,18 +1,16 @@
 /**
  * Answers within an error: exact ones, by the way of any exact answer, or, while that pays, copies that are
- * kept within the error by drift. A trial decides, by a sample of the query slots that is watched beside
- * exact answers.
+ * kept within the error by drift.
  */
 
 import type { Backend, Watched } from "../backends/backend.ts";
 import { outputFor } from "../backends/wanted.ts";
 import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
 import { AskedBlocks, BLOCK_SLOTS } from "./asked_blocks.ts";
-import { DriftSample } from "./drift_sample.ts";
 import { DriftTrial, type Price } from "./drift_trial.ts";
 import { ExactAccounts } from "./exact_accounts.ts";
 import { FREE, less, LookPrices, plus } from "./look_prices.ts";
-import type { Mirror, MirrorPlaces } from "./mirror.ts";
+import type { Mirror } from "./mirror.ts";
 import type { Planner } from "./planner.ts";
 import type { Lag, StandingQueries } from "./standing_queries.ts";
 
@@ -20,7 +18,7 @@ import type { Lag, StandingQueries } from "./standing_queries.ts";
 export interface LimitedConfig {
   readonly backend: Pick<
     Backend,
-    "work" | "costs" | "watched" | "watch" | "unwatch" | "driftOfCopies" | "copied"
+    "work" | "costs" | "watched" | "watch" | "unwatch" | "copied"
   >;
   readonly layout: HeadLayout;
   readonly queries: StandingQueries;
@@ -73,8 +71,6 @@ export class LimitedAnswers {
   readonly #prices: LookPrices;
   readonly #asked: AskedBlocks;
   readonly #accounts: ExactAccounts;
-  /** The query slots that are tried; null while none are. */
-  #sample: DriftSample | null = null;
   /** The copies, by query slot. */
   #data = new Float32Array(0);
   /** The number of blocks that were asked for when all of them were followed. */
@@ -100,18 +96,12 @@ export class LimitedAnswers {
 
   /** Whether it follows drift. */
   get isFollowing(): boolean {
-    return this.#trial.phase !== "off";
+    return this.#trial.isFollowing;
   }
 
   /** Notes a stored batch of changed key slots and of query slots. */
-  noteStored(keys: Uint32Array, queries: Uint32Array): void {
-    this.#accounts.noteStored(keys, this.#trial.phase === "all");
-    this.#sample?.noteStored(keys, queries);
-  }
-
-  /** Answers of before are too old from now on. */
-  expire(): void {
-    this.#sample?.expire();
+  noteStored(keys: Uint32Array): void {
+    this.#accounts.noteStored(keys);
   }
 
   /** Forgets all copies. */
@@ -123,7 +113,6 @@ export class LimitedAnswers {
   /** Forgets what answers have cost so far, and follows drift no more. */
   reset(): void {
     this.#trial.reset();
-    this.#sample = null;
     this.#asked.reset();
     this.#followedBlocks = 0;
     this.forget();
@@ -149,35 +138,15 @@ export class LimitedAnswers {
 
   /** Answers query slots. */
   async answer(question: LimitedQuestion): Promise<StaleAttentionOutput> {
-    const { slots, error, into } = question, { queries, bringUp } = this.#config;
-    const areAll = this.#asked.isWhole(slots), trial = this.#trial, prices = this.#prices;
+    const { slots, error, into } = question, trial = this.#trial, prices = this.#prices;
+    const areAll = this.#asked.isWhole(slots);
     this.#asked.note(slots);
-    if (this.#isTurnDue(slots.length)) await this.#turn(slots);
-    if (trial.phase === "all") return await this.#copied(question, areAll);
-    // This is the path of any exact read, with one bound for all rows where there is one.
-    const before = prices.workSoFar;
-    const running = bringUp(slots);
-    if (running) await running;
+    if (!trial.isFollowing && this.#isDue(slots.length)) await this.#begin(slots);
+    if (trial.isFollowing && await this.#watches(slots)) return await this.#copied(question, areAll);
+    const before = prices.workSoFar, answer = await this.#exactly(slots, error, into);
     const work = prices.workSoFar - before;
-    const bounds = await queries.drift(slots, error), time = prices.timeOfExact(work, slots.length);
-    if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error, time);
-    const { output } = await queries.read(slots, { into, logs: false });
-    trial.answered(work, time);
-    if (this.#sample !== null) await this.#try(this.#sample, question, areAll);
-    return { output, bounds, ...queries.lagOf(slots) };
-  }
-
-  /** Reckons what copies of the sample would have done in place of an exact answer. */
-  async #try(sample: DriftSample, question: LimitedQuestion, areAll: boolean): Promise<void> {
-    const trial = this.#trial, prices = this.#prices, { slots, error } = question;
-    const upkeep = prices.ofFollowing();
-    const paid = this.#config.isHeld() ? FREE : plus(upkeep.each, upkeep.batches);
-    trial.paid(plus(paid, prices.ofReckoning()));
-    const asked = { slots: areAll ? null : slots, count: slots.length };
-    const sampled = sample.reckon(asked, error, upkeep);
-    if (sample.hasStale) await sample.copy(error);
-    trial.answeredSample(sampled, sample.buildPrice(prices.ofBuild()));
-    this.#letGoUnlessTried();
+    trial.answered({ work, time: prices.timeOfExact(work, slots.length) });
+    return answer;
   }
 
   /** Answers followed query slots by copies, and the others exactly. */
@@ -185,31 +154,30 @@ export class LimitedAnswers {
     const { slots, error, floor, into } = question, { layout, backend, mirror } = this.#config;
     const watched = backend.watched, width = outputColumns(layout), prices = this.#prices;
     this.#reserve(slots, width);
-    const places: MirrorPlaces = { data: this.#data, width, rowOf: (slot) => slot };
     const isWhole = watched?.isWhole === true;
     const followed = isWhole ? slots : slots.filter((slot) => watched?.follows(slot));
+    const copied = new Float64Array(followed.length);
+    const places = { data: this.#data, width, rowOf: toItself, bounds: copied, areBoundsWanted: always };
     const others = isWhole ? NO_SLOTS : slots.filter((slot) => !watched?.follows(slot));
     const missed = this.#accounts.ask(followed, areAll && isWhole);
     const before = prices.workSoFar;
-    const copies = await mirror.refresh(followed, error, floor, places);
+    const copies = await mirror.refresh(followed, { error, floor, isFollowed: true }, places);
     const caughtUp = prices.workSoFar - before;
     this.#caughtUp += caughtUp;
     const exactly = await this.#exactly(others, error, null);
     const output = outputFor(into, slots.length * width);
-    const bounds = others.length === 0 ? copies.bounds : new Float64Array(slots.length);
+    const bounds = others.length === 0 ? copied : new Float64Array(slots.length);
     if (others.length === 0) copyRows(this.#data, slots, width, output);
-    else this.#mix(slots, others, exactly, copies.bounds, output, bounds);
+    else this.#mix(slots, others, exactly, copied, output, bounds);
     const lag = mirror.lagOf(followed);
     if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error, 0);
-    const owed = this.#accounts.settle(followed, mirror.known);
     const look = others.length === 0 ? prices.ofLook(1) : FREE;
     const exact = plus(prices.ofExact(missed, followed.length), look);
-    let spent = plus(prices.ofExact(caughtUp, copies.made), prices.ofCopies(followed.length));
-    if (copies.made > 0) spent = plus(spent, look);
-    const { each, batches } = prices.ofFollowing();
-    spent = plus(plus(spent, prices.ofWork(owed)), plus(each, batches));
-    this.#trial.answered(exact.work, prices.timeOfExact(missed, followed.length));
-    this.#trial.answeredAll(less(exact, spent));
+    const spent = plus(prices.ofCopies(followed.length), prices.ofCatchingUp(caughtUp, copies, look));
+    this.#trial.answered({ work: exact.work, time: prices.timeOfExact(missed, followed.length) });
+    this.#trial.saved(less(exact, spent), copies.made / Math.max(1, followed.length), () => {
+      return prices.ofDebt(followed);
+    });
     this.#letGoUnlessTried();
     return {
       output,
@@ -244,19 +212,24 @@ export class LimitedAnswers {
     }
   }
 
-  /** Exact answers of query slots; bounds that rounding takes above the limit are certified. */
+  /**
+   * Exact answers of query slots by the path of any exact read, with one bound for all rows where there is one;
+   * bounds that rounding takes above the limit are certified.
+   */
   async #exactly(
     slots: Uint32Array,
     error: number,
     into: Float32Array<ArrayBuffer> | null,
   ): Promise<StaleAttentionOutput> {
-    const { queries, bringUp } = this.#config;
+    const { queries, bringUp } = this.#config, prices = this.#prices, before = prices.workSoFar;
     if (slots.length === 0) {
       return { output: outputFor(into, 0), bounds: new Float64Array(0), ...queries.lagOf(slots) };
     }
-    await bringUp(slots);
+    const running = bringUp(slots);
+    if (running) await running;
+    const time = prices.timeOfExact(prices.workSoFar - before, slots.length);
     const bounds = await queries.drift(slots, error);
-    if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error, 0);
+    if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error, time);
     const { output } = await queries.read(slots, { into, logs: false });
     return { output, bounds, ...queries.lagOf(slots) };
   }
@@ -278,61 +251,39 @@ export class LimitedAnswers {
     }
   }
 
-  /** Whether following is begun, or given up, before an answer of so many query slots. */
-  #isTurnDue(count: number): boolean {
-    const { backend, isHeld } = this.#config, trial = this.#trial, asked = this.#asked;
-    if (trial.phase === "sample") return !this.#sample?.isValid || trial.hasPaid;
-    const { watched } = backend;
-    if (trial.phase === "all") {
-      return !watched || !isHeld() && (this.isLoose(watched) || asked.count >= 2 * this.#followedBlocks);
-    }
-    return trial.isDue(this.#leastOfTrial(count));
-  }
-
-  /** Begins a trial, follows all that is asked for, begins anew, or gives up. */
-  async #turn(slots: Uint32Array): Promise<void> {
-    const trial = this.#trial, sample = this.#sample;
-    if (trial.phase === "off") return await this.#beginSample(slots);
-    if (sample?.isValid) return await this.#followAll(slots, sample.rows);
-    if (trial.phase === "sample" || !this.#config.backend.watched) return this.#stop();
-    trial.paid(await this.#watch(this.#asked.all(), slots));
-  }
-
-  /** The least that a trial costs while so many query slots are asked for. */
-  #leastOfTrial(count: number): Price {
-    const blocks = this.#asked.sampledCount, { watched } = this.#config.backend;
+  /** Whether a trial is due before an answer of so many query slots. */
+  #isDue(count: number): boolean {
+    const blocks = this.#asked.count, { watched } = this.#config.backend;
     // Rows of the blocks that nobody asks for now are computed for the trial alone.
-    const build = this.#prices.ofBuild(), others = watched ? 0 : Math.max(0, BLOCK_SLOTS * blocks - count);
-    const unasked = { work: others * build.work, time: others * build.time };
-    return plus(this.#prices.ofFew(FEW_KEYS, blocks, BLOCK_SLOTS), unasked);
+    const others = watched?.isWhole ? 0 : Math.max(0, BLOCK_SLOTS * blocks - count);
+    const build = this.#prices.ofBuild(), unasked = { work: others * build.work, time: others * build.time };
+    const least = plus(this.#prices.ofFew(FEW_KEYS, blocks, BLOCK_SLOTS), unasked);
+    return this.#trial.isDue(least, BLOCK_SLOTS * others <= count);
   }
 
-  async #beginSample(asked: Uint32Array): Promise<void> {
-    const { backend, layout } = this.#config, prices = this.#prices;
-    const sample = this.#asked.sample();
-    this.#trial.beginSample(backend.watched ? FREE : await this.#watch(sample.slots, asked));
-    prices.ofFollowing();
-    this.#sample = new DriftSample(backend, layout.heads, sample, {
-      exact: (missed) => prices.ofMissed(missed),
-      kept: prices.ofCopies(1),
-      look: (share) => prices.ofLook(share),
-    });
-  }
-
-  /** Follows all that is asked for, after a sample of so many rows has paid. */
-  async #followAll(slots: Uint32Array, sampled: number): Promise<void> {
-    const { backend, isHeld } = this.#config, all = this.#asked.all();
+  /** Follows all that is asked for from now on. */
+  async #begin(slots: Uint32Array): Promise<void> {
+    const { backend, isHeld } = this.#config, all = this.#asked.all(), build = this.#prices.ofBuild();
     const cost = isHeld() && backend.watched?.isWhole ? FREE : await this.#watch(all, slots);
     this.#prices.ofFollowing();
-    this.#sample = null;
     this.#accounts.begin();
     this.#followedBlocks = this.#asked.count;
-    this.#trial.beginAll(cost, all.length / Math.max(1, sampled));
+    this.#trial.begin(cost, { work: all.length * build.work, time: all.length * build.time });
+  }
+
+  /** Whether drift is followed, which is begun anew where it has become loose or others are asked for. */
+  async #watches(slots: Uint32Array): Promise<boolean> {
+    const { backend, backend: { watched }, isHeld } = this.#config, asked = this.#asked;
+    const isOld = watched && !isHeld() && (this.isLoose(watched) || asked.count >= 2 * this.#followedBlocks);
+    if (isOld) this.#trial.paid(await this.#watch(asked.all(), slots));
+    if (!backend.watched) this.#trial.stop();
+    this.#letGoUnlessTried();
+    return this.#trial.isFollowing;
   }
 
   /**
    * Follows some query slots; returns what that has cost beside bringing `asked` up to date. Where memory
-   * does not suffice, nothing is followed afterwards, and the next answer ends the phase.
+   * does not suffice, nothing is followed afterwards, and the trial ends.
    */
   async #watch(slots: Uint32Array, asked: Uint32Array): Promise<Price> {
     const { backend, bringUp } = this.#config;
@@ -346,15 +297,9 @@ export class LimitedAnswers {
     return this.#prices.ofBeginning(this.#prices.workSoFar - before, slots.length);
   }
 
-  #stop(): void {
-    this.#trial.stop();
-    this.#letGoUnlessTried();
-  }
-
   /** Lets copies, and drift that nobody else follows, go when a trial is over. */
   #letGoUnlessTried(): void {
-    if (this.#trial.phase !== "off") return;
-    this.#sample = null;
+    if (this.#trial.isFollowing) return;
     this.forget();
     if (!this.#config.isHeld()) this.#config.backend.unwatch();
   }
@@ -368,6 +313,14 @@ export class LimitedAnswers {
     data.set(this.#data);
     this.#data = data;
   }
+}
+
+function toItself(slot: number): number {
+  return slot;
+}
+
+function always(): boolean {
+  return true;
 }
 
 function isAnyAbove(bounds: Float64Array, error: number): boolean {

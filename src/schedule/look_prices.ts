@@ -6,6 +6,7 @@ import type { Backend } from "../backends/backend.ts";
 import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
 import type { Price } from "./drift_trial.ts";
 import type { Planner } from "./planner.ts";
+import type { Refreshed } from "./mirror.ts";
 import type { StandingQueries } from "./standing_queries.ts";
 
 /** The parts of an engine that prices depend on. */
@@ -26,6 +27,7 @@ export class LookPrices {
   #batches = 0;
   #steps = 0;
   #notes = 0;
+  #measured = 0;
 
   constructor(config: PriceConfig) {
     this.#config = config;
@@ -58,11 +60,6 @@ export class LookPrices {
     return common + look + this.#timeOf(work, slots);
   }
 
-  /** The exact answer of one query slot that has missed so many changed key slots. */
-  ofMissed(missed: number): Price {
-    return this.ofExact(this.#config.queries.costOf(1, missed), 1);
-  }
-
   /** Answering by copies of query slots. */
   ofCopies(slots: number): Price {
     const { copy, copied } = this.#config.backend.costs.times;
@@ -74,9 +71,23 @@ export class LookPrices {
     return { work: 0, time: share * this.#config.backend.costs.times.look };
   }
 
-  /** Reckoning a sample for an answer. */
-  ofReckoning(): Price {
-    return { work: 0, time: this.#config.backend.costs.times.tried };
+  /**
+   * What copies have cost beside answering with them: following drift since this was last asked, and making some
+   * anew, for whose sake so much work was done; `look` is the price of bringing rows up to date at all.
+   */
+  ofCatchingUp(work: number, { made, epochs }: Refreshed, look: Price): Price {
+    const { each, batches } = this.ofFollowing(), { epoch, change } = this.#config.backend.costs.times;
+    const following = plus(each, batches);
+    if (made === 0) return following;
+    const changes = work / made / Math.max(1, this.#config.queries.costOf(1, 1));
+    const ofEpochs = { work: 0, time: epochs * (epoch + change * changes) };
+    return plus(plus(following, look), plus(this.ofExact(work, made), ofEpochs));
+  }
+
+  /** What bringing query slots up to date would cost now. */
+  ofDebt(slots: Uint32Array): Price {
+    const work = this.#config.queries.owed(slots);
+    return work === 0 ? FREE : this.ofExact(work, slots.length);
   }
 
   /** Computing a query slot from scratch. */
@@ -107,23 +118,25 @@ export class LookPrices {
   ofFollowing(): { readonly each: Price; readonly batches: Price } {
     const { watched, costs: { times } } = this.#config.backend;
     if (!watched) return { each: FREE, batches: FREE };
-    const upkeep = watched.upkeep(), { batches, steps, notes } = watched.followed;
+    const upkeep = watched.upkeep(), { batches, steps, notes, measured } = watched.followed;
     if (watched.generation !== this.#generation) {
       this.#generation = watched.generation;
       this.#upkeep =
         this.#batches =
         this.#steps =
         this.#notes =
+        this.#measured =
           0;
     }
     const work = upkeep - this.#upkeep;
     const time = (steps - this.#steps) * times.step + (notes - this.#notes) * times.noted +
-      work * times.multiplyAdd;
+      (measured - this.#measured) * times.measured + work * times.multiplyAdd;
     const ofBatches = { work: 0, time: (batches - this.#batches) * times.batch };
     this.#upkeep = upkeep;
     this.#batches = batches;
     this.#steps = steps;
     this.#notes = notes;
+    this.#measured = measured;
     return { each: { work, time }, batches: ofBatches };
   }
 }

@@ -4,19 +4,20 @@
  * from.
  */
 
-import type { AttentionOutput, Backend, Copies } from "../backends/backend.ts";
+import type { AttentionOutput, Backend, Copies, Watched } from "../backends/backend.ts";
 import { NOTHING } from "../backends/since.ts";
+import { boundOf, CopyBlocks, type CopyLimit, type Drifts } from "./copy_blocks.ts";
 import type { Lag } from "./standing_queries.ts";
 
 /** The source of copies. */
 export interface MirrorSource {
-  readonly backend: Pick<Backend, "watched" | "driftOfCopies" | "copied">;
+  readonly backend: Pick<Backend, "watched" | "copied">;
   /** The number of batches of edits stored. */
   readonly epoch: () => number;
   /** The number of changed key slots in them. */
   readonly stored: () => number;
-  /** Exact answers, from states that are brought up to date. */
-  read(slots: Uint32Array): Promise<AttentionOutput>;
+  /** Exact answers, from states that are brought up to date, in an array unless it is null. */
+  read(slots: Uint32Array, into: Float32Array<ArrayBuffer> | null): Promise<AttentionOutput>;
 }
 
 /** The places of copies. */
@@ -24,21 +25,26 @@ export interface MirrorPlaces {
   /** Rows of `width` numbers. */
   readonly data: Float32Array;
   readonly width: number;
-  /** The number of a query slot's row. */
-  rowOf(slot: number): number;
+  /** The number of the row of a query slot; null where rows are in the order of the list that is asked for. */
+  readonly rowOf: ((slot: number) => number) | null;
+  /** For each query slot in the list, a bound on the distance of its copy from exact. */
+  readonly bounds: Float64Array;
+  /** Whether `bounds` is written at each refresh, and not only by `settle`. */
+  areBoundsWanted(): boolean;
 }
 
 /** The result of a refresh. */
 export interface Refreshed {
   /** Query slots whose copies have changed. */
   readonly changed: Uint32Array<ArrayBuffer>;
-  /** The number of copies that were made anew. */
+  /** The number of copies that were made anew, and that of the epochs that they had been of. */
   readonly made: number;
-  /** For each query slot that was asked for, a bound on the distance of its copy from exact. */
-  readonly bounds: Float64Array<ArrayBuffer>;
+  readonly epochs: number;
 }
 
 const NO_SLOTS = new Uint32Array(0);
+/** Copies that do not have to last may be off by rounding as much as this share of a limit, which is little beside it. */
+const EXACT = 4;
 /** The generation while no drift is followed. */
 const UNFOLLOWED = -1;
 
@@ -54,16 +60,28 @@ export class Mirror {
   #epochs = new Float64Array(0);
   #known = new Float64Array(0);
   #generation = UNFOLLOWED;
-  /** The list of query slots that there was room for last. */
-  #roomy: Uint32Array | null = null;
+  readonly #blocks: CopyBlocks;
+  /** Answers that are being copied. */
+  #answer = new Float32Array(0);
+  /** The numbers from 0 on. */
+  #order = new Uint32Array(0);
+  /** The list of query slots that was asked for last. */
+  #slots: Uint32Array = NO_SLOTS;
+  /** The array for its bounds, which nobody has asked for yet; null if it has them. */
+  #owedBounds: Float64Array | null = null;
+  /** The epoch of the last refresh, and where drift stood; no number where it was not followed. */
+  #refreshedAt = 0;
+  readonly #drifts: Float64Array[] = [];
 
   constructor(source: MirrorSource, heads: number) {
     this.#source = source;
     this.#heads = heads;
+    this.#blocks = new CopyBlocks(heads);
   }
 
   get bytes(): number {
-    return 2 * this.#epochs.byteLength + 2 * this.#copies.readings.byteLength;
+    return 2 * this.#epochs.byteLength + 2 * this.#copies.readings.byteLength + this.#blocks.bytes +
+      this.#answer.byteLength;
   }
 
   /**
@@ -84,61 +102,151 @@ export class Mirror {
 
   /** Forgets all copies. */
   clear(): void {
+    this.settle();
+    this.#answer.fill(0);
     this.#epochs.fill(-1);
+    this.#blocks.lose();
   }
 
   /** Forgets the copies of these query slots. */
   lose(slots: Uint32Array): void {
+    this.settle();
     for (const slot of slots) if (slot < this.#epochs.length) this.#epochs[slot] = -1;
+    this.#blocks.lose();
   }
 
   /**
-   * Makes the copies anew that may be further than `error` from exact or are older than epoch `floor`.
-   * Returns the query slots whose copies have changed, and a bound for each query slot.
+   * Makes the copies anew that may be further than `error` from exact or are older than epoch `floor`; all
+   * that are not of the newest epoch, unless `isFollowed` says that drift is followed for them. Returns the
+   * query slots whose copies have changed.
    */
-  async refresh(slots: Uint32Array, error: number, floor: number, places: MirrorPlaces): Promise<Refreshed> {
-    this.#make(slots);
-    const bounds = new Float64Array(slots.length), epochs = this.#epochs, now = this.#source.epoch();
-    this.#source.backend.driftOfCopies(slots, this.#copies, bounds);
-    let stale = NO_SLOTS, count = 0;
-    for (let at = 0; at < slots.length; at++) {
-      const epoch = epochs[slots[at]];
-      if (epoch === now) {
-        // A copy of the newest epoch is exact, whether drift is followed or not.
-        bounds[at] = this.#roundingOf(slots[at]);
-      } else if (!(bounds[at] <= error) || epoch < floor) {
-        if (count === 0) stale = new Uint32Array(slots.length);
-        stale[count++] = at;
-      }
+  async refresh(
+    slots: Uint32Array,
+    { error, floor, isFollowed }: {
+      readonly error: number;
+      readonly floor: number;
+      readonly isFollowed: boolean;
+    },
+    places: MirrorPlaces,
+  ): Promise<Refreshed> {
+    const { watched } = this.#source.backend;
+    this.#make(slots, watched);
+    const drifts = isFollowed && watched ? watched.drifts : null;
+    const stale = drifts === null ? this.#olderThanNow(slots) : this.#stale(slots, { drifts, error, floor });
+    let changed = NO_SLOTS, epochs = 0;
+    if (stale.length > 0) {
+      const made = stale.length === slots.length ? slots : stale.map((at) => slots[at]);
+      const size = places.width * slots.length;
+      const { output } = await this.#source.read(made, made === slots ? this.#answerOf(size) : null);
+      epochs = drifts === null ? 1 : this.#epochsOf(made);
+      const copying = this.#copied(made, drifts !== null ? error : error > 0 ? EXACT * error : Infinity);
+      if (copying) await copying;
+      changed = this.#take(made, stale, output, places);
+      if (drifts === null) this.#blocks.lose();
+      else this.#blocks.renew(this.#copies, this.#epochs);
     }
-    if (count === 0) return { changed: NO_SLOTS, made: 0, bounds };
-    const made = stale.subarray(0, count).map((at) => slots[at]);
-    const { output } = await this.#source.read(made);
-    try {
-      await this.#source.backend.copied({ queries: made, since: NOTHING }, this.#copies, error);
-    } catch (cause) {
-      // Readings may be noted already, and are not those of the copies that are there.
-      this.lose(made);
-      throw cause;
-    }
-    const changed = this.#take(made, output, places);
-    for (let t = 0; t < count; t++) bounds[stale[t]] = this.#roundingOf(made[t]);
-    return { changed, made: count, bounds };
+    this.#noteRefreshed(slots, drifts, places);
+    return { changed, made: stale.length, epochs };
   }
 
-  /** Copies exact answers; returns the query slots whose copies have changed. */
+  /** The places in a list of the copies that may have left a limit. */
+  #stale(slots: Uint32Array, limit: Omit<CopyLimit, "now">): Uint32Array {
+    this.#blocks.take(slots, this.#copies, this.#epochs);
+    return this.#blocks.stale(this.#copies, this.#epochs, { ...limit, now: this.#source.epoch() });
+  }
+
+  /** The places in a list of the copies that are not of the newest epoch. */
+  #olderThanNow(slots: Uint32Array): Uint32Array {
+    const now = this.#source.epoch(), epochs = this.#epochs;
+    if (this.#order.length < slots.length) this.#order = Uint32Array.from(slots, (_, at) => at);
+    let count = 0;
+    for (let at = 0; at < slots.length; at++) if (epochs[slots[at]] !== now) count++;
+    const order = this.#order.subarray(0, slots.length);
+    return count === slots.length ? order : order.filter((at) => epochs[slots[at]] !== now);
+  }
+
+  /** Notes that answers are copied which are to be within a limit; null when it is done. */
+  #copied(queries: Uint32Array, limit: number): Promise<void> | null {
+    const failed = (cause: unknown): never => {
+      // Readings may be noted already, and are not those of the copies that are there.
+      this.lose(queries);
+      throw cause;
+    };
+    try {
+      const copying = this.#source.backend.copied({ queries, since: NOTHING }, this.#copies, limit);
+      // Somebody may ask for bounds meanwhile: they are those of the copies that are there until then.
+      if (copying) this.settle();
+      return copying && copying.catch(failed);
+    } catch (cause) {
+      return failed(cause);
+    }
+  }
+
+  /** The number of epochs that copies are of. */
+  #epochsOf(slots: Uint32Array): number {
+    const seen = new Set<number>();
+    for (let at = 0, last = NaN; at < slots.length; at++) {
+      const epoch = this.#epochs[slots[at]];
+      if (epoch !== last) seen.add(last = epoch);
+    }
+    return seen.size;
+  }
+
+  /** An array for the answers of all query slots, which many refreshes in a row may want. */
+  #answerOf(size: number): Float32Array<ArrayBuffer> {
+    if (this.#answer.length !== size) this.#answer = new Float32Array(size);
+    return this.#answer;
+  }
+
+  /** Notes where drift stands, and writes bounds where they are wanted at once. */
+  #noteRefreshed(slots: Uint32Array, drifts: Drifts | null, { bounds, areBoundsWanted }: MirrorPlaces): void {
+    this.#refreshedAt = this.#source.epoch();
+    this.#slots = slots;
+    this.#owedBounds = bounds;
+    if (drifts === null) this.#drifts.length = 0;
+    for (const [head, drift] of drifts?.entries() ?? []) {
+      if (this.#drifts[head]?.length !== drift.length) this.#drifts[head] = new Float64Array(drift.length);
+      this.#drifts[head].set(drift);
+    }
+    if (areBoundsWanted()) this.settle();
+  }
+
+  /** Writes bounds as of the last refresh, unless they are written. */
+  settle(): void {
+    const bounds = this.#owedBounds, slots = this.#slots, drifts = this.#drifts;
+    this.#owedBounds = null;
+    if (bounds === null) return;
+    for (let at = 0; at < slots.length; at++) {
+      const slot = slots[at], isNew = drifts.length === 0 || this.#epochs[slot] === this.#refreshedAt;
+      const bound = isNew ? this.#roundingOf(slot) : boundOf(slot, this.#heads, this.#copies, drifts);
+      bounds[at] = bound >= 0 ? bound : Infinity;
+    }
+  }
+
+  /** Copies exact answers, those at `stale` in the list; returns the query slots whose copies have changed. */
   #take(
     slots: Uint32Array,
+    stale: Uint32Array,
     output: Float32Array,
     { data, width, rowOf }: MirrorPlaces,
   ): Uint32Array<ArrayBuffer> {
-    const now = this.#source.epoch(), stored = this.#source.stored();
-    return slots.filter((slot, at) => {
-      const isNew = this.#epochs[slot] === -1;
-      this.#epochs[slot] = now;
-      this.#known[slot] = stored;
-      return copyRow(output, at * width, data, rowOf(slot) * width, width) || isNew;
-    });
+    const now = this.#source.epoch(), stored = this.#source.stored(), changed = new Uint32Array(slots.length);
+    const epochs = this.#epochs, known = this.#known;
+    let count = 0;
+    for (let at = 0, from = 0; at < slots.length; at++, from += width) {
+      const slot = slots[at], to = width * (rowOf === null ? stale[at] : rowOf(slot));
+      if (epochs[slot] === -1 || differs(output, from, data, to, width)) changed[count++] = slot;
+      epochs[slot] = now;
+      known[slot] = stored;
+    }
+    // All in one piece, unless there is no room any more, or row by row.
+    const isInPlace = rowOf === null && stale[slots.length - 1] === slots.length - 1;
+    if (isInPlace && output.length <= data.length) data.set(output);
+    for (let at = 0; at < slots.length && !isInPlace; at++) {
+      const slot = slots[at];
+      copyRow(output, at * width, data, width * (rowOf === null ? stale[at] : rowOf(slot)), width);
+    }
+    return changed.subarray(0, count);
   }
 
   /** By query slot, the number of changed key slots that its copy includes. */
@@ -147,11 +255,11 @@ export class Mirror {
   }
 
   /** Makes room, and forgets copies whose drift was not followed all the time. */
-  #make(slots: Uint32Array): void {
+  #make(slots: Uint32Array, watched: Watched | null): void {
     let size = 0;
-    if (slots !== this.#roomy) {
+    if (slots !== this.#slots) {
+      this.settle();
       for (let at = 0; at < slots.length; at++) if (slots[at] >= size) size = slots[at] + 1;
-      this.#roomy = slots;
     }
     if (size > this.#epochs.length) {
       const room = Math.max(size, 2 * this.#epochs.length);
@@ -169,10 +277,11 @@ export class Mirror {
       const { readings, roundings } = this.#copies;
       this.#copies = { readings: grown(readings), roundings: grown(roundings) };
     }
-    const generation = this.#source.backend.watched?.generation ?? UNFOLLOWED;
-    if (generation === this.#generation) return;
-    this.#generation = generation;
-    this.clear();
+    const generation = watched?.generation ?? UNFOLLOWED;
+    if (generation !== this.#generation) {
+      this.#generation = generation;
+      this.clear();
+    }
   }
 
   #roundingOf(slot: number): number {
@@ -184,19 +293,18 @@ export class Mirror {
   }
 }
 
-/** Copies numbers; returns whether one of them has changed. */
+/** Whether one of some numbers differs. */
+function differs(a: Float32Array, aStart: number, b: Float32Array, bStart: number, length: number): boolean {
+  for (let c = 0; c < length; c++) if (a[aStart + c] !== b[bStart + c]) return true;
+  return false;
+}
+
 function copyRow(
   from: Float32Array,
   fromStart: number,
   to: Float32Array,
   toStart: number,
   length: number,
-): boolean {
-  let isChanged = false;
-  for (let c = 0; c < length; c++) {
-    const number = from[fromStart + c];
-    if (to[toStart + c] !== number) isChanged = true;
-    to[toStart + c] = number;
-  }
-  return isChanged;
+): void {
+  for (let c = 0; c < length; c++) to[toStart + c] = from[fromStart + c];
 }

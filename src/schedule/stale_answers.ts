@@ -5,12 +5,12 @@
  */
 
 import type { AttentionOutput, Backend } from "../backends/backend.ts";
-import { OUTPUT_ALONE } from "../backends/wanted.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
 import { type LargestErrors, storageBounds } from "../numerics/storage_bound.ts";
 import { BoundChoice } from "./bound_choice.ts";
 import { LimitedAnswers, type StaleAttentionOutput } from "./limited_answers.ts";
-import { Mirror, type MirrorPlaces, type Refreshed } from "./mirror.ts";
+import { FollowedCopies } from "./followed_copies.ts";
+import { Mirror, type MirrorPlaces } from "./mirror.ts";
 import type { Planner } from "./planner.ts";
 import type { StandingQueries } from "./standing_queries.ts";
 import type { Threshold } from "./threshold.ts";
@@ -19,7 +19,7 @@ import type { Threshold } from "./threshold.ts";
 export interface StaleConfig {
   readonly backend: Pick<
     Backend,
-    "work" | "costs" | "watched" | "watch" | "unwatch" | "drift" | "driftOfCopies" | "copied" | "extents"
+    "work" | "costs" | "watched" | "watch" | "unwatch" | "drift" | "copied" | "extents"
   >;
   readonly layout: HeadLayout;
   /** The scale of scores. */
@@ -47,8 +47,8 @@ const FEW_ROWS = 32, LITTLE_TIME = 100_000;
 /** Stale answers of one engine. */
 export class StaleAnswers {
   readonly #config: StaleConfig;
-  /** The mirrors of others. */
-  readonly #held = new Set<Mirror>();
+  /** The copies of others. */
+  readonly #held = new Set<FollowedCopies>();
   readonly #mirror: Mirror;
   readonly #limited: LimitedAnswers;
   readonly #choice = new BoundChoice();
@@ -58,33 +58,28 @@ export class StaleAnswers {
   constructor(config: StaleConfig) {
     this.#config = config;
     const mirror = this.#mirror = this.#newMirror();
-    this.#limited = new LimitedAnswers({ ...config, mirror, isHeld: () => this.#held.size > 0 });
+    this.#limited = new LimitedAnswers({ ...config, mirror, isHeld: () => this.#isHeld });
   }
 
   /** Bytes of copies, those that others hold included, but for the arrays of those. */
   get bytes(): number {
     let bytes = this.#mirror.bytes + this.#limited.bytes;
-    for (const mirror of this.#held) bytes += mirror.bytes;
+    for (const { mirror } of this.#held) bytes += mirror.bytes;
     return bytes;
   }
 
   /** Notes a stored batch of changed key slots and of query slots. */
   noteStored(keys: Uint32Array, queries: Uint32Array): void {
-    this.#limited.noteStored(keys, queries);
+    this.#limited.noteStored(keys);
     if (queries.length === 0) return;
     this.#mirror.lose(queries);
-    for (const mirror of this.#held) mirror.lose(queries);
-  }
-
-  /** The least epoch of an answer is raised by more than answers that brought all query slots up to date. */
-  expire(): void {
-    this.#limited.expire();
+    for (const { mirror } of this.#held) mirror.lose(queries);
   }
 
   /** Forgets all copies. */
   forget(): void {
     this.#limited.forget();
-    for (const mirror of this.#held) mirror.clear();
+    for (const { mirror } of this.#held) mirror.clear();
   }
 
   /** Forgets what stale answers have cost so far, and follows drift no more: a snapshot has neither. */
@@ -95,24 +90,49 @@ export class StaleAnswers {
     this.forget();
   }
 
-  /** An empty mirror for another; drift is followed for it, whether it pays or not, until it is released. */
-  hold(): Mirror {
-    const mirror = this.#newMirror();
-    this.#held.add(mirror);
-    return mirror;
+  /**
+   * Copies for another, none yet. Drift is followed for them while that pays, or always, until they are
+   * released.
+   */
+  hold(isAlways: boolean): FollowedCopies {
+    const limited = this.#limited, { backend } = this.#config;
+    const copies = new FollowedCopies({
+      ...this.#config,
+      mirror: this.#newMirror(),
+      isAlways,
+      stored: () => limited.stored,
+      isLoose: () => backend.watched !== null && limited.isLoose(backend.watched),
+      noteBegun: () => limited.noteBegun(),
+      noteCaughtUp: (work) => limited.noteCaughtUp(work),
+    });
+    this.#held.add(copies);
+    return copies;
   }
 
   /** Takes `hold` back. */
-  release(mirror: Mirror): void {
-    if (!this.#held.delete(mirror)) return;
-    if (this.#held.size === 0 && !this.#limited.isFollowing) this.#config.backend.unwatch();
+  release(copies: FollowedCopies): void {
+    if (this.#held.delete(copies)) this.#letGo();
+  }
+
+  /** Whether drift is followed for others. */
+  get #isHeld(): boolean {
+    for (const { isFollowing } of this.#held) if (isFollowing) return true;
+    return false;
+  }
+
+  /** Drift that nobody follows is let go. */
+  #letGo(): void {
+    if (!this.#isHeld && !this.#limited.isFollowing) this.#config.backend.unwatch();
   }
 
   #newMirror(): Mirror {
     const { backend, queries, layout, bringUp } = this.#config;
-    const read = async (slots: Uint32Array): Promise<AttentionOutput> => {
+    const read = async (
+      slots: Uint32Array,
+      into: Float32Array<ArrayBuffer> | null,
+    ): Promise<AttentionOutput> => {
       await bringUp(slots);
-      return await queries.read(slots, OUTPUT_ALONE);
+      return await queries.read(slots, { into, logs: false });
     };
     return new Mirror(
       { backend, epoch: () => queries.epoch, stored: () => this.#limited.stored, read },
@@ -120,34 +140,16 @@ export class StaleAnswers {
     );
   }
 
-  /**
-   * Follows the drift of all query slots, anew when it has become loose; false where memory does not suffice.
-   */
-  async follow(): Promise<boolean> {
-    const { backend, queries, bringUp } = this.#config;
-    const watched = backend.watched, all = queries.all();
-    if (watched?.isWhole && !this.#limited.isLoose(watched)) return true;
-    await bringUp(all);
-    this.#limited.noteBegun();
-    return await backend.watch(all);
-  }
-
-  /**
-   * Makes the copies of a mirror anew that may be further than `error` from exact; tells which are others
-   * now, and bounds.
-   */
+  /** Makes copies anew that may be further than `error` from exact; returns those that are others now. */
   async refresh(
-    mirror: Mirror,
+    copies: FollowedCopies,
     slots: Uint32Array,
     error: number,
     places: MirrorPlaces,
-  ): Promise<Refreshed> {
-    const { planner, backend } = this.#config;
-    const isFollowed = error > 0 && await this.follow();
-    const spentBefore = planner.costOf(backend.work);
-    const refreshed = await mirror.refresh(slots, isFollowed ? error : 0, 0, places);
-    this.#limited.noteCaughtUp(planner.costOf(backend.work) - spentBefore);
-    return refreshed;
+  ): Promise<Uint32Array<ArrayBuffer>> {
+    const { changed } = await copies.refresh(slots, error, places);
+    if (!copies.isFollowing) this.#letGo();
+    return changed;
   }
 
   /**

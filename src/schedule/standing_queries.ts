@@ -224,6 +224,15 @@ export class StandingQueries {
     return count * this.#config.layout.heads * this.#planner.cost(this.#sizes(), changes);
   }
 
+  /** The cost of bringing these query slots up to date now. */
+  owed(slots: Uint32Array): number {
+    let sum = 0;
+    for (const { queries, since } of this.#standing(slots).cohorts) {
+      sum += this.costOf(queries.length, since.slots.length);
+    }
+    return sum;
+  }
+
   /** The cost of computing every state from scratch. */
   get buildCost(): number {
     return this.#count * this.#config.layout.heads * this.#planner.buildCost(this.#sizes());

@@ -50,8 +50,8 @@ for (const backend of ["array", "wasm"] as const) {
         assertLessOrEqual(Math.sqrt(squared), bounds[row] + 1e-6);
         assertLessOrEqual(bounds[row], ERROR);
       }
-      phases.add(inner.watched === null ? "off" : inner.watched.isWhole ? "all" : "sample");
+      phases.add(inner.watched === null ? "off" : "followed");
     }
-    assertEquals([...phases].sort(), ["all", "off", "sample"]);
+    assertEquals([...phases].sort(), ["followed", "off"]);
   });
 }

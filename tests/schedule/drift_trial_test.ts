@@ -4,73 +4,90 @@ import { DriftTrial, type Price } from "../../src/schedule/drift_trial.ts";
 import { assert, assertEquals, assertGreater, assertLessOrEqual } from "../../testing/assert.ts";
 
 const FREE: Price = { work: 0, time: 0 };
-const BUILD: Price = { work: 1e6, time: 1e6 };
 const both = (cost: number): Price => ({ work: cost, time: cost });
 
-/** Answers at 1,000 each; a trial costs `upkeep` an answer and would save `saved` of its 60. */
-function run(answers: number, { upkeep, saved, refreshes }: {
-  readonly upkeep: Price;
+interface Stream {
+  /** What beginning a trial costs, and what an answer by copies costs less than an exact one, which takes 1,000. */
+  readonly begin: Price;
   readonly saved: Price;
+  /** How many copies of each one are made anew in an answer, and what is owed at any time. */
   readonly refreshes: number;
-}) {
-  const trial = new DriftTrial(), begun: number[] = [];
-  let lost = 0;
+  readonly debt: Price;
+}
+
+/** Answers; returns when trials began, what they cost in all, and whether one goes on. */
+function run(answers: number, { begin, saved, refreshes, debt }: Stream) {
+  const trial = new DriftTrial(), begun: number[] = [], lost = { work: 0, time: 0 };
   for (let answer = 0; answer < answers; answer++) {
-    if (trial.isDue(both(50))) {
-      trial.beginSample(both(50));
-      lost += 50;
+    trial.answered(both(1000));
+    if (trial.isDue(begin, true)) {
+      trial.begin(begin, both(20_000));
       begun.push(answer);
+      lost.work += begin.work;
+      lost.time += begin.time;
     }
-    if (trial.hasPaid) return { begun, lost, paidAfter: answer };
-    trial.answered(1000, 1000);
-    if (trial.phase !== "sample") continue;
-    trial.paid(upkeep);
-    lost += upkeep.time;
-    const followed = { work: 60 - saved.work, time: 60 - saved.time };
-    trial.answeredSample({ exact: both(60), followed, debt: FREE, refreshes }, BUILD);
+    if (!trial.isFollowing) continue;
+    trial.saved(saved, refreshes, () => debt);
+    lost.work -= saved.work;
+    lost.time -= saved.time;
   }
-  return { begun, lost, paidAfter: null };
+  return { begun, lost, isFollowing: trial.isFollowing };
 }
 
 Deno.test("a trial that cannot earn is begun ever more seldom, and loses ever less", () => {
-  const upkeep = { work: 5, time: 30 };
-  const { begun, lost, paidAfter } = run(20_000, { upkeep, saved: FREE, refreshes: 1 });
-  assertEquals(paidAfter, null);
+  const stream = { begin: both(50), saved: both(-300), refreshes: 1, debt: FREE };
+  const { begun, lost, isFollowing } = run(20_000, stream);
+  assertEquals([begun[0], isFollowing], [3, false]);
   const pauses = begun.slice(1).map((answer, at) => answer - begun[at]);
   for (let at = 2; at < pauses.length; at++) assertGreater(pauses[at], 1.7 * pauses[at - 1]);
-  assertLessOrEqual(lost, 20_000);
+  assertGreater(pauses.length, 4);
+  assertLessOrEqual(lost.work, 20_000);
 });
 
-Deno.test("a trial that nothing decides loses a tenth of the time and a fiftieth of the work at most", () => {
-  const { lost } = run(20_000, { upkeep: { work: 0, time: 300 }, saved: FREE, refreshes: 0 });
-  assertLessOrEqual(lost, 20_000 * 1000 / 10 + 300);
-  const ofWork = run(20_000, { upkeep: both(100), saved: FREE, refreshes: 0 });
-  assertLessOrEqual(ofWork.lost, 20_000 * 1000 / 50 + 100);
+Deno.test("trials that lose a little lose a twentieth of the time and a fiftieth of the work at most", () => {
+  const stream = { begin: both(50), refreshes: 0, debt: FREE };
+  const ofTime = run(20_000, { ...stream, saved: { work: 0, time: -100 } });
+  assertLessOrEqual(ofTime.lost.time, 20_000 * 1000 / 20 + 200);
+  const ofWork = run(20_000, { ...stream, saved: both(-30) });
+  assertLessOrEqual(ofWork.lost.work, 20_000 * 1000 / 50 + 100);
 });
 
-Deno.test("a sample has paid when it saves both work and time, and not before", () => {
-  const upkeep = both(3);
-  const { paidAfter } = run(2000, { upkeep, saved: both(40), refreshes: 0 });
-  assert(paidAfter !== null && paidAfter < 40);
-  for (const saved of [{ work: 60, time: 3 }, { work: 10, time: 60 }]) {
-    assertEquals(run(2000, { upkeep, saved, refreshes: 0 }).paidAfter, null);
+Deno.test("a trial goes on while it saves both work and time, and is lost when it saves one of them alone", () => {
+  const stream = { begin: both(50), refreshes: 0.1, debt: both(100) };
+  assert(run(2000, { ...stream, saved: both(40) }).isFollowing);
+  for (const saved of [{ work: 60, time: -30 }, { work: -10, time: 60 }]) {
+    assert(!run(2000, { ...stream, saved }).isFollowing);
   }
 });
 
-Deno.test("what following has gained is credit for a share, so that a stream that changes is noticed", () => {
+Deno.test("when all copies have been made anew some times, what is owed counts", () => {
   const trial = new DriftTrial();
-  trial.answered(1e5, 1e5);
-  trial.beginSample(FREE);
-  trial.beginAll(FREE, 16);
+  for (let answer = 0; answer < 100; answer++) trial.answered(both(1000));
+  trial.begin(FREE, both(1e6));
+  let owed = 0;
+  for (let look = 1; trial.isFollowing && look < 100; look++) {
+    trial.answered(both(1000));
+    // Each look puts off more than it saves.
+    owed += 1100;
+    trial.saved(both(1000), 0.1, () => both(owed));
+  }
+  assert(!trial.isFollowing);
+  assertLessOrEqual(owed, 31 * 1100);
+});
+
+Deno.test("what following has saved is credit for a share and what is owed at most, so that a stream that changes is noticed", () => {
+  const trial = new DriftTrial();
+  trial.answered(both(1e5));
+  trial.begin(FREE, both(20_000));
   for (let answer = 0; answer < 1000; answer++) {
-    trial.answered(1000, 1000);
-    trial.answeredAll(both(900));
+    trial.answered(both(1000));
+    trial.saved(both(900), 0, () => FREE);
   }
-  assertEquals(trial.phase, "all");
+  assert(trial.isFollowing);
   let answers = 0;
-  for (; trial.phase === "all"; answers++) {
-    trial.answered(1000, 1000);
-    trial.answeredAll(both(-1000));
+  for (; trial.isFollowing; answers++) {
+    trial.answered(both(1000));
+    trial.saved(both(-1000), 0, () => FREE);
   }
-  assertLessOrEqual(answers, 50);
+  assertLessOrEqual(answers, 70);
 });

@@ -12,14 +12,21 @@
 
 import { largestBlockBias } from "../../numerics/block_bias.ts";
 import { largestDistanceBias } from "../../numerics/distance_bias.ts";
-import { type HeadLayout, keyColumns, keyHeadOf } from "../../numerics/head_layout.ts";
+import { type HeadLayout, keyHeadOf } from "../../numerics/head_layout.ts";
 import { isBiasCapped, type ScoreRule } from "../../numerics/score_rule.ts";
-import type { Changes } from "../backend.ts";
+import { type Changes, DRIFT_UP } from "../backend.ts";
 import type { Work } from "../work.ts";
-import { addKey, type BlockDrift, dropKey, moveKey, type ValueSizes } from "./drift_steps.ts";
+import { COMES, DriftChanges, GOES, MOVES } from "./drift_changes.ts";
+import {
+  addKey,
+  type BlockDrift,
+  dropKey,
+  type KeyMove,
+  moveKey,
+  type NewKey,
+  type ValueSizes,
+} from "./drift_steps.ts";
 import type { HostRows, RowSizes } from "./host_rows.ts";
-import { keyOffset, valueOffset } from "./key_block.ts";
-import { normOf } from "./key_table.ts";
 import { codeOfLog, WeightTable } from "./weight_table.ts";
 
 /** Query slots of a block, a power of two. */
@@ -30,14 +37,14 @@ const MOST_BYTES = 2 ** 28;
 /** What a step costs a block, in multiply-adds. */
 const STEP_WORK = 8;
 /** Covers the rounding of a norm or a distance in float64. */
-const UP = 1 + 2 ** -30;
+const UP = DRIFT_UP, DOWN = 1 - 2 ** -30;
 /**
  * A key is noted anew when it has moved at least this often, and so far that its weights may be a quarter
  * larger than noted.
  */
 const MANY_MOVES = 32, LOOSE_PATH = 1 / 4, MOST_MOVES = 0xffff;
-/** How a key changes. */
-const MOVES = 1, GOES = 2, COMES = 4;
+/** Looseness, which changes slowly, takes a look at all keys: it is computed again after this number of batches. */
+const SELDOM = 64;
 
 /** What a row is when its weights are noted. */
 export interface NotedRow {
@@ -49,6 +56,16 @@ export interface NotedRow {
   readonly reach: number;
   /** Whether its scores are beyond what can be trusted. */
   readonly isSteep: boolean;
+  /** A bound on the distance of its exact output from the centre. */
+  readonly distance: number;
+}
+
+/** The parts of a backend that its ledger depends on. */
+export interface LedgerParts {
+  readonly rows: HostRows;
+  readonly work: Work;
+  /** By key head, dv numbers: a point that values lie around. */
+  readonly centres: Float64Array;
 }
 
 /** Ledger of one backend. */
@@ -71,25 +88,32 @@ export class DriftLedger {
   /** Multiply-adds of steps and notes so far. */
   upkeep = 0;
   /** As {@link Watched.followed}. */
-  readonly followed: { batches: number; steps: number; notes: number } = { batches: 0, steps: 0, notes: 0 };
+  readonly followed: { batches: number; steps: number; notes: number; measured: number } = {
+    batches: 0,
+    steps: 0,
+    notes: 0,
+    measured: 0,
+  };
   /** By query slot and head, the log-sum-exp, less its doubt, when its weights were noted. */
   #logs = new Float64Array(0);
+  /** What `looseness` told last, and after how many batches. */
+  #looseness = 1;
+  #loosenessAt = 0;
   /** By query slot and head, the reading when the row's state was brought up to date. */
   #readings = new Float64Array(0);
   #keyRoom = 0;
   #slotRoom = 0;
-  // These arrays hold the present batch, by change: its kind, and for each key head two numbers, ‖Δk‖ and ‖Δv‖ of a
-  // key that moves, ‖k‖ and the largest bias of one that comes.
-  #kinds = new Uint8Array(0);
-  #numbers = new Float64Array(0);
-  readonly #changeWidth: number;
+  /** How the keys of the present batch change. */
+  readonly #changes: DriftChanges;
+  /** The change whose steps are taken. */
+  readonly #move: KeyMove = { path: 0, keyShift: 0, valueShift: 0, distance: 0 };
+  readonly #new: NewKey = { norm: 0, bias: 0, distance: 0 };
 
   /** Follows the blocks in `followed`, or all. */
   constructor(
     layout: HeadLayout,
     rule: ScoreRule,
-    rows: HostRows,
-    work: Work,
+    { rows, work, centres }: LedgerParts,
     followed: ReadonlySet<number> | null,
   ) {
     this.#followed = followed;
@@ -99,12 +123,13 @@ export class DriftLedger {
     this.#rule = rule;
     this.#rows = rows;
     this.#work = work;
-    this.#changeWidth = 2 * layout.kvHeads;
+    this.#changes = new DriftChanges(layout, rows, centres);
     this.#heads = Array.from({ length: layout.heads }, () => ({
       table: new WeightTable(),
       reach: new Float64Array(0),
       growth: new Float64Array(0),
       drift: new Float64Array(0),
+      centred: new Float64Array(0),
       leastLog: new Float64Array(0),
       count: 0,
     }));
@@ -117,11 +142,10 @@ export class DriftLedger {
 
   get bytes(): number {
     const numbers = this.#paths.byteLength + this.#moves.byteLength + this.#noted.byteLength +
-      2 * this.#readings.byteLength +
-      this.#numbers.byteLength;
+      2 * this.#readings.byteLength + this.#changes.bytes;
     return this.#heads.reduce(
-      (sum, { table, drift }) => sum + table.bytes + 4 * drift.byteLength,
-      numbers + this.#kinds.byteLength,
+      (sum, { table, drift }) => sum + table.bytes + 5 * drift.byteLength,
+      numbers,
     );
   }
 
@@ -135,6 +159,7 @@ export class DriftLedger {
       head.growth = grown(head.growth, blocks, 1);
       head.leastLog = grown(head.leastLog, blocks, Infinity);
       head.drift = grown(head.drift, blocks, 0);
+      head.centred = grown(head.centred, blocks, 0);
     }
     for (const head of this.#heads) head.count = Math.max(head.count, blocks);
     if (keys > this.#keyRoom) {
@@ -152,53 +177,31 @@ export class DriftLedger {
       this.#readings = grown(this.#readings, queryCapacity * heads, 0);
       this.#logs = grown(this.#logs, queryCapacity * heads, -Infinity);
     }
-    if (changes > this.#kinds.length) {
-      this.#kinds = new Uint8Array(changes);
-      this.#numbers = new Float64Array(changes * this.#changeWidth);
-    }
+    this.#changes.reserve(changes);
   }
 
   /** Notes how keys are about to change: what they were is still stored. */
-  measure({ keys: { slots, live, rows, positions, bias } }: Changes): void {
-    const { stored } = this.#rows, { kvHeads, headDim, valueDim } = this.#layout;
-    const width = keyColumns(this.#layout), rowWidth = width + kvHeads * valueDim;
-    const block = stored.block();
-    const perKey = bias === null ? 0 : bias.length / Math.max(1, slots.length);
-    for (let t = 0; t < slots.length; t++) {
-      const slot = slots[t], wasLive = stored.isLive(slot), isLive = live[t] === 1;
-      const stays = wasLive && isLive && stored.position(slot) === positions[t] &&
-        (bias === null || this.#rows.hasBias(slot, bias, t * perKey, perKey));
-      this.#kinds[t] = stays ? MOVES : (wasLive ? GOES : 0) | (isLive ? COMES : 0);
-      if (!isLive) continue;
-      const start = t * this.#changeWidth;
-      for (let head = 0; head < kvHeads; head++) {
-        const key = t * rowWidth + head * headDim, value = t * rowWidth + width + head * valueDim;
-        this.#numbers[start + head] = stays
-          ? distanceOf(block.keys, keyOffset(block, slot, head), rows, key, headDim)
-          : normOf(rows, key, headDim) * UP;
-        this.#numbers[start + kvHeads + head] = stays
-          ? distanceOf(block.values, valueOffset(block, slot, head), rows, value, valueDim)
-          : largestBias(bias, t * perKey, perKey);
-      }
-    }
+  measure(changes: Changes): void {
+    this.#changes.measure(changes);
   }
 
   /** Takes the steps that were measured; `sizes` are those of all values by key head, before and after. */
   apply(slots: Uint32Array, sizes: (keyHead: number) => ValueSizes): void {
     const { heads, kvHeads } = this.#layout, { softcap } = this.#rule;
     const ceiling = { cap: softcap > 0 ? softcap : Infinity, isBiasCapped: isBiasCapped(this.#rule) };
-    const paths = this.#paths, numbers = this.#numbers;
+    const paths = this.#paths, { kinds } = this.#changes;
     for (let head = 0; head < heads; head++) {
       const blocks = this.#heads[head], keyHead = keyHeadOf(this.#layout, head), values = sizes(keyHead);
       const { distanceBias, blocks: blockBias } = this.#rule;
       const ruleBias = largestDistanceBias(distanceBias, head) + largestBlockBias(blockBias, head);
       for (let t = 0; t < slots.length; t++) {
-        const slot = slots[t], kind = this.#kinds[t], start = t * this.#changeWidth + keyHead;
-        const first = numbers[start], second = numbers[start + kvHeads];
-        const path = paths[slot * kvHeads + keyHead];
-        if (kind === MOVES) moveKey(blocks, slot, path, first, second, values);
-        if (kind & GOES) dropKey(blocks, slot, path, values);
-        if (kind & COMES) addKey(blocks, slot, first, ceiling, second + ruleBias, values);
+        const slot = slots[t], kind = kinds[t], move = this.#move, coming = this.#new;
+        move.path = paths[slot * kvHeads + keyHead];
+        this.#changes.describe(t, keyHead, move, coming);
+        coming.bias += ruleBias;
+        if (kind === MOVES) moveKey(blocks, slot, move, values);
+        if (kind & GOES) dropKey(blocks, slot, move, values);
+        if (kind & COMES) addKey(blocks, slot, coming, ceiling, values);
         const steps = STEP_WORK * (this.#followed?.size ?? blocks.count);
         this.#work.multiplyAdds += steps;
         this.upkeep += steps;
@@ -207,17 +210,17 @@ export class DriftLedger {
     }
     for (let t = 0; t < slots.length; t++) {
       const slot = slots[t], start = slot * kvHeads;
-      if (this.#kinds[t] !== MOVES) {
+      if (kinds[t] !== MOVES) {
         this.#settle(slot);
         // The bound of a key that comes is that of its weights.
-        this.#noted[slot] = this.#kinds[t] & COMES ? 1 : 0;
+        this.#noted[slot] = kinds[t] & COMES ? 1 : 0;
       } else {
-        for (let h = 0; h < kvHeads; h++) paths[start + h] += numbers[t * this.#changeWidth + h];
+        for (let h = 0; h < kvHeads; h++) paths[start + h] += this.#changes.shiftOf(t, h);
         this.#moves[slot] = Math.min(MOST_MOVES, this.#moves[slot] + 1);
       }
     }
     if (slots.length > 0) this.followed.batches++;
-    numbers.fill(0, 0, slots.length * this.#changeWidth);
+    this.#changes.clear(slots.length);
   }
 
   /** Whether it follows all blocks. */
@@ -299,6 +302,8 @@ export class DriftLedger {
   begin(slot: number, head: number, row: NotedRow): void {
     const blocks = this.#heads[head], b = Math.floor(slot / BLOCK_SLOTS);
     blocks.reach[b] = Math.max(blocks.reach[b], row.reach * UP);
+    const centred = row.distance - blocks.drift[b] * DOWN;
+    blocks.centred[b] = centred < Infinity ? Math.max(blocks.centred[b], centred) : Infinity;
     blocks.leastLog[b] = Math.min(blocks.leastLog[b], row.isSteep ? -Infinity : row.logSumExp - row.doubt);
     this.#logs[slot * this.#layout.heads + head] = row.isSteep ? -Infinity : row.logSumExp - row.doubt;
     if (row.isSteep) blocks.table.giveUp(b, this.#rows.size);
@@ -354,23 +359,9 @@ export class DriftLedger {
     return this.#heads[head].drift[Math.floor(slot / BLOCK_SLOTS)];
   }
 
-  /**
-   * Writes, for each query slot, a bound on how far an answer of one head is from exact that was copied at a
-   * reading, with what rounding did to it; both by head row. Infinity where it does not follow.
-   */
-  boundsOf(
-    slots: Uint32Array,
-    head: number,
-    readings: Float64Array,
-    roundings: Float64Array,
-    bounds: Float64Array,
-  ): void {
-    const { heads } = this.#layout, { drift } = this.#heads[head], isWhole = this.isWhole;
-    for (let at = 0; at < slots.length; at++) {
-      const slot = slots[at], row = slot * heads + head;
-      const moved = drift[slot >>> BLOCK_BITS] - readings[row];
-      bounds[at] = moved >= 0 && (isWhole || this.follows(slot)) ? moved * UP + roundings[row] : Infinity;
-    }
+  /** How far blocks have drifted, by head. */
+  get drifts(): readonly Float64Array[] {
+    return this.#heads.map(({ drift }) => drift);
   }
 
   /** A bound on how far the exact output of a query slot has moved in one head since a reading. */
@@ -390,9 +381,16 @@ export class DriftLedger {
   }
 
   /**
-   * How much larger than necessary drift is by now, as a factor: weights only grow until they are noted anew.
+   * How much larger than necessary drift is by now, or was some batches ago, as a factor: weights only grow until they are noted anew.
    */
   looseness(): number {
+    const { batches } = this.followed;
+    if (batches < this.#loosenessAt + SELDOM) return this.#looseness;
+    this.#loosenessAt = batches;
+    return this.#looseness = this.#loosenessNow();
+  }
+
+  #loosenessNow(): number {
     const { kvHeads } = this.#layout;
     let paths = 0;
     for (const path of this.#paths) paths += path;
@@ -406,34 +404,15 @@ export class DriftLedger {
 
   /** Starts the readings anew: what decided them is gone, and all states are of the stored keys. */
   forget(): void {
-    for (const { drift } of this.#heads) drift.fill(0);
+    for (const { drift, centred } of this.#heads) {
+      for (let b = 0; b < drift.length; b++) centred[b] = (centred[b] + drift[b]) * UP;
+      drift.fill(0);
+    }
     this.#readings.fill(0);
   }
 }
 
 const NO_SLOTS = new Uint32Array(0);
-
-function distanceOf(
-  a: Float32Array,
-  aStart: number,
-  b: Float32Array,
-  bStart: number,
-  length: number,
-): number {
-  let squared = 0;
-  for (let c = 0; c < length; c++) {
-    const difference = a[aStart + c] - b[bStart + c];
-    squared += difference * difference;
-  }
-  return Math.sqrt(squared) * UP;
-}
-
-function largestBias(bias: Float32Array | null, start: number, count: number): number {
-  if (bias === null) return 0;
-  let largest = -Infinity;
-  for (let at = start; at < start + count; at++) largest = Math.max(largest, bias[at]);
-  return largest;
-}
 
 function grown(numbers: Float64Array, length: number, filled: number): Float64Array<ArrayBuffer> {
   const larger = new Float64Array(length).fill(filled, numbers.length);

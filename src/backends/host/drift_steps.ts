@@ -19,6 +19,8 @@ export interface BlockDrift {
   growth: Float64Array;
   /** C_B: how far the exact outputs can have moved, altogether. */
   drift: Float64Array;
+  /** No exact output is further from the centre than this and C_B together. */
+  centred: Float64Array;
   /**
    * A bound from below on the log-sum-exps of the rows when weights were noted; −∞ with a row that sees no
    * key, ∞ without rows.
@@ -26,6 +28,17 @@ export interface BlockDrift {
   leastLog: Float64Array;
   /** Blocks in use. */
   count: number;
+}
+
+/** How a key moves, or where it was when it goes. */
+export interface KeyMove {
+  /** How far it has moved since its weights were noted. */
+  path: number;
+  /** ‖Δk‖ and ‖Δv‖. */
+  keyShift: number;
+  valueShift: number;
+  /** The distance of its value before from the centre. */
+  distance: number;
 }
 
 /** Sizes of values, of one key head. */
@@ -40,19 +53,17 @@ export interface ValueSizes {
  * Up to it, x + 0.65x² ≥ e^x − 1 is used: the next terms of the series are less than what the square leaves.
  */
 const SMALL = 0.25;
-/** Rounds a sum of non-negative numbers up. */
-const UP = 1 + 2 ** -52;
+/** Covers what some operations on non-negative numbers round. */
+const UP = 1 + 2 ** -48;
 
-/** The key in a slot, which moved by `path` since its weights were noted, moves by Δk, its value by Δv. */
+/** The key in a slot moves. */
 export function moveKey(
   blocks: BlockDrift,
   slot: number,
-  path: number,
-  keyShift: number,
-  valueShift: number,
+  { path, keyShift, valueShift, distance }: KeyMove,
   { diameter, furthest }: ValueSizes,
 ): void {
-  const { reach, growth, drift, count, table: { codes, stride } } = blocks;
+  const { reach, growth, drift, centred, count, table: { codes, stride } } = blocks;
   const start = slot * stride, largestWeight = WEIGHTS;
   // One loop without calls: it runs for every changed key.
   for (let b = 0; b < count; b++) {
@@ -66,9 +77,12 @@ export function moveKey(
     const left = 1 - w * (x < 1 ? x : 1);
     let step = furthest;
     if (left > 0) {
-      const bound = w * (gained * diameter + (1 + gained) * valueShift) / left;
+      // ‖v − o‖, by way of the centre.
+      let away = distance + centred[b] + drift[b];
+      if (away > diameter) away = diameter;
+      const kept = UP / left, bound = w * (gained * away + (1 + gained) * valueShift) * kept;
       if (bound < step) step = bound;
-      growth[b] = before * (UP / left);
+      growth[b] = before * kept;
     } else growth[b] = Infinity;
     drift[b] = (drift[b] + step) * UP;
   }
@@ -78,17 +92,17 @@ export function moveKey(
 export function dropKey(
   blocks: BlockDrift,
   slot: number,
-  path: number,
+  { path, distance }: KeyMove,
   { diameter, furthest }: ValueSizes,
 ): void {
-  const { reach, growth, count, table: { codes, stride } } = blocks;
+  const { reach, growth, drift, centred, count, table: { codes, stride } } = blocks;
   const start = slot * stride;
   for (let b = 0; b < count; b++) {
     const code = codes[start + b];
     if (code === 0) continue;
     codes[start + b] = 0;
     const w = weightBound(code, growth[b], reach[b] * path);
-    takeStep(blocks, b, w * diameter, 1 - w, furthest);
+    takeStep(blocks, b, w * Math.min(diameter, distance + centred[b] + drift[b]), 1 - w, furthest);
   }
 }
 
@@ -127,17 +141,26 @@ export interface ScoreCeiling {
   readonly isBiasCapped: boolean;
 }
 
-/** A key of norm ‖k‖ comes into an empty slot; no row's bias of it is above `bias`. */
+/** A key that comes. */
+export interface NewKey {
+  /** ‖k‖. */
+  norm: number;
+  /** No row's bias of it is larger. */
+  bias: number;
+  /** The distance of its value from the centre. */
+  distance: number;
+}
+
+/** A key comes into an empty slot. */
 export function addKey(
   blocks: BlockDrift,
   slot: number,
-  norm: number,
+  { norm, bias, distance }: NewKey,
   { cap, isBiasCapped }: ScoreCeiling,
-  bias: number,
   { diameter, furthest }: ValueSizes,
 ): void {
   if (bias === -Infinity) return;
-  const { reach, growth, drift, leastLog, count, table } = blocks;
+  const { reach, growth, drift, centred, leastLog, count, table } = blocks;
   for (let b = 0; b < count; b++) {
     const least = leastLog[b];
     if (least === Infinity) continue;
@@ -146,7 +169,8 @@ export function addKey(
     // This is its weight beside the others: exp(score) over at least exp(leastLog) / growth.
     const odds = growth[b] < Infinity ? Math.exp(score - least) * growth[b] * SLACK : Infinity;
     const share = odds < Infinity ? odds / (1 + odds) : 1;
-    const step = least === -Infinity ? furthest : Math.min(furthest, share * diameter);
+    const away = Math.min(diameter, distance + centred[b] + drift[b]);
+    const step = least === -Infinity ? furthest : Math.min(furthest, share * away);
     table.raise(slot, b, codeOfLog(Math.log(share / growth[b])));
     drift[b] = (drift[b] + step) * UP;
   }

@@ -120,7 +120,9 @@ export class HostBackend implements Backend {
     this.#answers.changeRows(build);
     for (const { queries } of patch) this.#answers.changeRows(queries);
     const running = ahead === null ? this.#store.update(build, patch) : this.#updateAhead(patch[0], ahead);
-    if (running || this.#answers.drift.isFollowed) return this.#updateRest(running, build, patch);
+    if (running) return this.#updateRest(running, build, patch);
+    const reaching = this.#reached(build, patch);
+    if (reaching) return reaching.then(() => this.#updated(build));
     this.#updated(build);
     return null;
   }
@@ -146,13 +148,10 @@ export class HostBackend implements Backend {
     }
   }
 
-  async #updateRest(
-    running: Promise<void> | null,
-    build: Uint32Array,
-    patch: readonly Cohort[],
-  ): Promise<void> {
-    if (running) await running;
-    if (this.#answers.drift.isFollowed) await this.#reached(build, patch);
+  async #updateRest(running: Promise<void>, build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+    await running;
+    const reaching = this.#reached(build, patch);
+    if (reaching) await reaching;
     this.#updated(build);
   }
 
@@ -238,14 +237,11 @@ export class HostBackend implements Backend {
     return this.#answers.drift.bounds(cohort, limit);
   }
 
-  driftOfCopies(queries: Uint32Array, copies: Copies, bounds: Float64Array): void {
-    this.#answers.drift.boundsOfCopies(queries, copies, bounds);
-  }
-
-  async copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> {
+  copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> | null {
     const loading = this.#store.load(cohort);
-    if (loading) await loading;
+    if (loading) return loading.then(() => this.#answers.drift.copied(cohort, copies, limit));
     this.#answers.drift.copied(cohort, copies, limit);
+    return null;
   }
 
   async watch(queries: Uint32Array): Promise<boolean> {
@@ -369,8 +365,22 @@ export class HostBackend implements Backend {
     this.#answers.drift.noteBefore(sizes, changes.keys.slots);
   }
 
-  async #reached(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
-    for (const queries of [build, ...patch.map((cohort) => cohort.queries)]) {
+  /** Tells the drift that is followed which states were brought up to date; null when it is done. */
+  #reached(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null {
+    if (!this.#answers.drift.isFollowed) return null;
+    const parts = build.length > 0 ? [build] : [];
+    for (const { queries } of patch) parts.push(queries);
+    for (let at = 0; at < parts.length; at++) {
+      const loading = this.#store.load({ queries: parts[at], since: NOTHING });
+      if (loading) return this.#reachedRest(loading, parts.slice(at));
+      this.#answers.drift.reached(parts[at]);
+    }
+    return null;
+  }
+
+  async #reachedRest(loading: Promise<void>, parts: readonly Uint32Array[]): Promise<void> {
+    await loading;
+    for (const queries of parts) {
       await this.#store.load({ queries, since: NOTHING });
       this.#answers.drift.reached(queries);
     }

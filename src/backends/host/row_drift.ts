@@ -6,7 +6,14 @@
  * yet and whose states are not of the stored keys.
  */
 
-import type { BackendConfig, Changes, Cohort, Copies, Watched } from "../backend.ts";
+import {
+  type BackendConfig,
+  type Changes,
+  type Cohort,
+  type Copies,
+  DRIFT_UP,
+  type Watched,
+} from "../backend.ts";
 import { keyHeadOf } from "../../numerics/head_layout.ts";
 import { NOTHING, type Since } from "../since.ts";
 import { BLOCK_SLOTS, DriftLedger, type NotedRow } from "./drift_ledger.ts";
@@ -15,6 +22,7 @@ import type { HostRows, RowSizes } from "./host_rows.ts";
 import { STEEP_SCORE } from "./key_reach.ts";
 import type { RowCertificates } from "./row_certificates.ts";
 import type { RowParts, RowRounding } from "./row_rounding.ts";
+import type { RowTotals } from "./row_totals.ts";
 import type { RowsInBlocks, StateStore } from "./state_store.ts";
 import type { ValueSpread } from "./value_spread.ts";
 
@@ -43,6 +51,9 @@ export class RowDrift {
   #followedBlocks: RowsInBlocks | null = null;
   /** By head row, how far rounding has taken its answer at most; NaN where that is not known. */
   #roundings = new Float64Array(0);
+  /** The centres of the ledger, and room for an output. */
+  #centres = new Float64Array(0);
+  readonly #output: Float64Array<ArrayBuffer>;
 
   constructor(
     { config, rows, store, heads, spread }: RowParts,
@@ -50,6 +61,7 @@ export class RowDrift {
     certificates: RowCertificates,
   ) {
     this.#config = config;
+    this.#output = new Float64Array(config.layout.valueDim);
     this.#rows = rows;
     this.#store = store;
     this.#heads = heads;
@@ -139,7 +151,9 @@ export class RowDrift {
     // then on.
     this.unwatch();
     if (!DriftLedger.fits(layout, rows.size, queryCapacity)) return false;
-    const ledger = new DriftLedger(layout, rule, rows, this.#store.work, areAll ? null : blocks);
+    this.#centres = this.#spread.copyCentres();
+    const parts = { rows, work: this.#store.work, centres: this.#centres };
+    const ledger = new DriftLedger(layout, rule, parts, areAll ? null : blocks);
     try {
       ledger.reserve({ keys: rows.size, queryCapacity }, 0);
       this.#beginRows(ledger, followed);
@@ -170,6 +184,7 @@ export class RowDrift {
     if (!ledger) return null;
     return {
       generation,
+      drifts: ledger.drifts,
       isWhole: ledger.isWhole,
       follows: (slot) => ledger.follows(slot),
       looseness: () => ledger.looseness(),
@@ -230,33 +245,25 @@ export class RowDrift {
     return bounds;
   }
 
-  /** As `bounds`, of answers that were copied. */
-  boundsOfCopies(queries: Uint32Array, { readings, roundings }: Copies, bounds: Float64Array): void {
-    const ledger = this.#ledger, { heads } = this.#config.layout;
-    if (!ledger) {
-      bounds.fill(Infinity);
-      return;
-    }
-    ledger.boundsOf(queries, 0, readings, roundings, bounds);
-    if (heads === 1) return;
-    for (let at = 0; at < bounds.length; at++) bounds[at] *= bounds[at];
-    const more = new Float64Array(bounds.length);
-    for (let head = 1; head < heads; head++) {
-      ledger.boundsOf(queries, head, readings, roundings, more);
-      for (let at = 0; at < bounds.length; at++) bounds[at] += more[at] * more[at];
-    }
-    for (let at = 0; at < bounds.length; at++) bounds[at] = Math.sqrt(bounds[at]);
-  }
-
   /** Notes that answers of a cohort, as of its states, were copied, which are to be within `limit`. */
   copied({ queries, since }: Cohort, copies: Copies, limit: number): void {
     const ledger = this.#ledger, { heads } = this.#config.layout;
-    const common = this.#rounding.common(since), isLittle = common <= LITTLE * limit;
+    const common = this.#rounding.common(since), isLittle = common < Infinity && common <= LITTLE * limit;
+    if (isLittle && ledger === null) {
+      for (let at = 0; at < queries.length; at++) {
+        for (let row = queries[at] * heads; row < (queries[at] + 1) * heads; row++) {
+          copies.readings[row] = NaN;
+          copies.roundings[row] = common;
+        }
+      }
+      return;
+    }
     for (const slot of queries) {
       for (let head = 0; head < heads; head++) {
         const row = slot * heads + head;
         copies.readings[row] = ledger?.readingOfState(slot, head) ?? NaN;
         copies.roundings[row] = isLittle ? common : this.#roundingBound(slot, head, since);
+        if (!isLittle && ledger) ledger.followed.measured++;
       }
     }
   }
@@ -283,9 +290,10 @@ export class RowDrift {
   #beginRows(ledger: DriftLedger, queries: Uint32Array): void {
     this.#followedBlocks = null;
     const live = queries.filter((slot) => this.#rows.queries.isLive(slot));
+    const common = this.#rounding.common(NOTHING);
     for (const slot of live) {
       for (let head = 0; head < this.#config.layout.heads; head++) {
-        ledger.begin(slot, head, this.#notedRow(slot, head));
+        ledger.begin(slot, head, this.#notedRow(slot, head, common));
       }
     }
     const keys = ledger.notedKeys();
@@ -353,7 +361,8 @@ export class RowDrift {
     return this.#rows.liveQueries().filter((slot) => ledger.follows(slot) && !this.#unnoted?.has(slot));
   }
 
-  #notedRow(slot: number, head: number): NotedRow {
+  /** Notes a row, whose rounding is at most `common`. */
+  #notedRow(slot: number, head: number, common: number): NotedRow {
     const { layout, rule } = this.#config, keys = this.#rows.keysAt(NOTHING);
     const totals = this.#heads.standing(slot, head, keys);
     const rounding = this.#rounding.of(slot, head, totals, keys);
@@ -366,6 +375,20 @@ export class RowDrift {
       doubt: 3 * rounding.mass + massDoubt + score,
       reach: Math.abs(rule.scale) * this.#rows.queryNorm(this.#rows.queryHead(slot, head)),
       isSteep,
+      distance: isSteep ? Infinity : this.#awayOf(totals, head) * DRIFT_UP +
+        (common < Infinity ? common : this.#roundingBound(slot, head, NOTHING)),
     };
+  }
+
+  /** The distance of a computed output from the centre. */
+  #awayOf(totals: RowTotals, head: number): number {
+    const { layout } = this.#config, { valueDim } = layout, output = this.#output;
+    totals.writeOutput(output, 0);
+    let squared = 0;
+    for (let c = 0, at = keyHeadOf(layout, head) * valueDim; c < valueDim; c++, at++) {
+      squared += (output[c] - this.#centres[at]) ** 2;
+    }
+    output.fill(0);
+    return Math.sqrt(squared);
   }
 }

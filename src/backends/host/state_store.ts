@@ -21,9 +21,11 @@ export const HOST_TIMES: Pick<
   | "common"
   | "copy"
   | "copied"
-  | "tried"
   | "batch"
   | "step"
+  | "measured"
+  | "epoch"
+  | "change"
   | "certified"
   | "taken"
   | "pair"
@@ -38,9 +40,11 @@ export const HOST_TIMES: Pick<
   pairAgain: 2,
   copy: 21,
   copied: 0.095,
-  tried: 2_500,
   batch: 4_000,
   step: 8,
+  measured: 1_000,
+  epoch: 8_000,
+  change: 250,
 };
 
 /** The state of a head row in float64, valid until the next call of `held`. */

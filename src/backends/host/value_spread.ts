@@ -65,6 +65,11 @@ export class ValueSpread {
     return { centres: this.#centres.slice(), radii: this.#radii.slice() };
   }
 
+  /** Copies the centres, dv numbers per key head. */
+  copyCentres(): Float64Array<ArrayBuffer> {
+    return this.#centres.slice();
+  }
+
   /** Restores saved balls. */
   restore(centres: Float64Array, radii: Float64Array): void {
     this.#centres.set(centres);
