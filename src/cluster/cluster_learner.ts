@@ -36,7 +36,7 @@ import {
   toLearnerConfig,
   toLearnerQuestion,
 } from "./learner_questions.ts";
-import type { ClusterEdit } from "./memory_options.ts";
+import type { ClusterEdit } from "./cluster_edits.ts";
 import { type ClusterToken, joinTokens, NO_TOKEN } from "./token.ts";
 
 /** A step that was made. */
@@ -114,7 +114,7 @@ export class ClusterLearner {
    */
   constructor(memory: ClusterMemory, options: ClusterLearnerOptions = {}) {
     const operation = "ClusterLearner";
-    if (!(memory instanceof ClusterMemory)) {
+    if (!reading(operation, () => memory instanceof ClusterMemory)) {
       throw new InputError(operation, `memory is ${describe(memory)}`, "a connection of connect()");
     }
     const { loss, optimizer, rates, top } = reading(operation, () => toLearnerConfig(operation, options));
