@@ -74,6 +74,17 @@ Deno.test("site pages: all pages of the documentation are there, with a title an
   assertEquals(sitePath("docs/guide/README.md"), "guide/index.html");
 });
 
+Deno.test("site pages: the guide stands in the order of its own list, which names every page of it", async () => {
+  const [guide] = await readContents();
+  const list = await Deno.readTextFile(new URL("../../docs/guide/README.md", import.meta.url));
+  const numbered = [...list.matchAll(/^\d+\. \[[^\]]+\]\(([\w-]+\.md)\)/gm)].map(([, name]) => name);
+  assertGreater(numbered.length, 10);
+  const ofGuide = guide.pages.map(({ source }) => source).filter((source) =>
+    source.startsWith("docs/guide/")
+  );
+  assertEquals(ofGuide, ["README.md", ...numbered].map((name) => `docs/guide/${name}`));
+});
+
 Deno.test("site pages: cells of heatmaps have sharp edges", () => {
   const pictures = [...files.keys()].filter((path) => path.endsWith(".svg")).map(text);
   const heatmaps = pictures.filter((svg) => svg.includes("<image"));
