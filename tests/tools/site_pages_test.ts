@@ -85,6 +85,27 @@ Deno.test("site pages: the guide stands in the order of its own list, which name
   assertEquals(ofGuide, ["README.md", ...numbered].map((name) => `docs/guide/${name}`));
 });
 
+Deno.test("site pages: the reference leads back to the guide and to every entry point, and imports by their names", async () => {
+  const root = new URL("../../", import.meta.url);
+  const { exports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
+  for (
+    const [page, name] of [
+      ["api/~/DynamicAttention.html", "@attune/attention"],
+      ["api/learning/~/OnlineLearner.html", "@attune/attention/learning"],
+      ["api/npz/~/Tensor.html", "@attune/attention/npz"], // of which the usage imports a type
+    ]
+  ) {
+    const html = text(page);
+    assertStringIncludes(html, ` } from &quot;${name}&quot;;`);
+    assert(!/ from &quot;(\.|learning|npz)&quot;/.test(html), `${page} imports what no program can`);
+    const links = [...html.matchAll(/<a href="([^"]+)"/g)].map(([, target]) => resolve(page, target)?.path);
+    for (const entry of Object.keys(exports)) {
+      assert(links.includes(`api${entry.slice(1)}/index.html`), `${page} has no link to ${entry}`);
+    }
+    assert(links.includes("guide/index.html"), `${page} has no link to the guide`);
+  }
+});
+
 Deno.test("site pages: cells of heatmaps have sharp edges", () => {
   const pictures = [...files.keys()].filter((path) => path.endsWith(".svg")).map(text);
   const heatmaps = pictures.filter((svg) => svg.includes("<image"));
