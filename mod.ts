@@ -2,7 +2,7 @@
  * Attention that stays current while keys and values change.
  *
  * {@link DynamicAttention} holds `softmax(scale · Q Kᵀ) V` for a set of standing queries while keys and values
- * are edited, inserted and deleted, at a cost per edit that does not contain the number of keys.
+ * are edited, inserted and deleted, and an edit costs the same however many keys there are.
  * {@link attention} computes it once; {@link mergeStates} joins what was computed over parts of the keys.
  *
  * @example

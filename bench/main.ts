@@ -6,7 +6,7 @@ import { PLOTLY_SOURCE } from "../src/jupyter/figures/plotly_source.ts";
 import { breakEvens } from "./break_even.ts";
 import { measureFreshStart } from "./fresh/fresh_start.ts";
 import { describeMachine } from "./machine.ts";
-import { type BenchOptions, parseOptions } from "./options.ts";
+import { type BenchOptions, parseOptions, USAGE } from "./options.ts";
 import { MEMORY_SHAPES, planSteps, QUICK_MEMORY_SHAPES, SCALE_SHAPE } from "./plan.ts";
 import { drawFigures } from "./display/draw.ts";
 import { renderBenchPage } from "./display/page.ts";
@@ -61,6 +61,10 @@ async function run(options: BenchOptions): Promise<BenchResults> {
 }
 
 async function main(args: readonly string[]): Promise<number> {
+  if (args.includes("--help") || args.includes("-h")) {
+    console.log(USAGE);
+    return 0;
+  }
   let options: BenchOptions;
   try {
     options = parseOptions(args);

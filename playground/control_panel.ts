@@ -82,7 +82,7 @@ export class ControlPanel {
     const backend = BACKENDS.indexOf(start.backend);
     this.#backend = picker("computes on", BACKENDS, backend, () => events.changeBackend());
     this.#temperature = slider(
-      "what it says",
+      "its temperature",
       [COLDEST, WARMEST, 0.1],
       COLDEST,
       (temperature) => degrees(temperature),
@@ -94,7 +94,7 @@ export class ControlPanel {
     fill("controls-engine", this.#backend.element);
     fill(
       "controls-view",
-      button("65,536 keys, 64 edits a step", () => events.showMany()),
+      button("65,536 keys, 64 edits per step", () => events.showMany()),
       button("Copy a link to this view", () => events.copyLink()),
       button("Start anew", () => events.startAnew()),
     );
@@ -147,7 +147,7 @@ function seaControls(events: ControlEvents, start: ControlState, startRate: numb
   const stream = button("Start the current", () => events.toggleStream());
   stream.id = "stream";
   const rate = slider(
-    "edits a step",
+    "edits per step",
     [0, MOST_RATE_POWER, 1],
     Math.log2(startRate),
     (power) => readable(rateOf(power)),

@@ -32,8 +32,12 @@ function costRows(
   { lastEdits, last, edits, total, ms }: Scene["look"]["costs"],
 ): ReturnType<typeof rowOfThree>[] {
   return [
-    rowOfThree(`products, last ${lastEdits === 1 ? "edit" : `${readable(lastEdits)} edits`}`, "last", last),
-    rowOfThree(`products, all ${readable(edits)} edits`, "total", total),
+    rowOfThree(
+      `multiply-adds, last ${lastEdits === 1 ? "edit" : `${readable(lastEdits)} edits`}`,
+      "last",
+      last,
+    ),
+    rowOfThree(`multiply-adds, all ${readable(edits)} edits`, "total", total),
     rowOfThree("… of computing again", "share", share(total), (part) => `${readable(part * 100)} %`),
     rowOfThree("time, edits and answer", "ms", ms, milliseconds),
   ];

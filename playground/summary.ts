@@ -14,9 +14,9 @@ export function drawTiles({ look: { exact, bounds, distances, pending, costs }, 
   tile(
     "tile-bound",
     degrees(distances[query], 3),
-    `is how far the stale answer is off, which ${
+    `is the error of the stale answer, which ${
       pending === 0 ? "knows all edits" : `does not know of ${keys(pending)}`
-    }; it is proven to be at most ${degrees(bounds[query], 3)}`,
+    }; the error is proven to be at most ${degrees(bounds[query], 3)}`,
   );
   tile("tile-cost", costs.edits > 0 ? milliseconds(costs.ms[1]) : "—", costSentence(costs));
 }

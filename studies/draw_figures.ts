@@ -3,7 +3,7 @@
 // backend, whose arithmetic is the same on every machine. `--check` compares the file with what the sources
 // give now.
 
-import { parseArgs } from "node:util";
+import { takeArguments } from "./command_line.ts";
 import { loadBirths } from "./births.ts";
 import { takePictures } from "./browser.ts";
 import { budgetVerdicts } from "./budgets.ts";
@@ -78,7 +78,11 @@ ${renderScripts(figures, PLOTLY_SOURCE)}`,
 }
 
 async function main(): Promise<number> {
-  const { check } = parseArgs({ args: Deno.args, options: { check: { type: "boolean" } } }).values;
+  const { values: { check } } = takeArguments({
+    task: "figures",
+    about: "Draws the figure of the documentation.",
+    options: { check: { type: "boolean", about: "only compare the numbers behind it" } },
+  });
   const numbers = await computeNumbers();
   const text = JSON.stringify(numbers, null, 2) + "\n";
   if (check) {

@@ -1,7 +1,7 @@
 // `deno task learn`: runs the learned forecast and prints its tables; with --choose the errors of other
 // settings, on the days that they are chosen on.
 
-import { parseArgs } from "node:util";
+import { takeArguments } from "./command_line.ts";
 import { availableDays } from "./experiment.ts";
 import { loadBirths } from "./births.ts";
 import { HORIZONS } from "./board_rows.ts";
@@ -52,6 +52,10 @@ async function printForecast(): Promise<void> {
 }
 
 if (import.meta.main) {
-  const { choose } = parseArgs({ args: Deno.args, options: { choose: { type: "boolean" } } }).values;
+  const { values: { choose } } = takeArguments({
+    task: "learn",
+    about: "Learning on the forecast board: its errors beside those without learning and of other models.",
+    options: { choose: { type: "boolean", about: "try the constants on the days that they were chosen on" } },
+  });
   await (choose ? printChoices() : printForecast());
 }

@@ -2,7 +2,7 @@
 // task makes in report/river, which git ignores. What they reach is written to notebooks/data/river.json, which
 // the notebooks and the documentation quote. No user needs it, nor Python.
 
-import { parseArgs } from "node:util";
+import { takeArguments } from "./command_line.ts";
 import { preparePython, runProgram } from "./python_environment.ts";
 import { RATINGS_FILE } from "./recommendation/ratings.ts";
 
@@ -25,7 +25,11 @@ async function results(python: string, script: string, data: URL): Promise<Recor
   return JSON.parse(await runProgram(python, [new URL(script, FOLDER).pathname, data.pathname]));
 }
 
-const { values: { only } } = parseArgs({ args: Deno.args, options: { only: { type: "string" } } });
+const { values: { only } } = takeArguments({
+  task: "baselines",
+  about: "What River's models reach on the births and the ratings. Needs Python.",
+  options: { only: { type: "string", value: "NAME", about: "births or ratings; both unless given" } },
+});
 if (only !== undefined && only !== "births" && only !== "ratings") {
   throw new Error(`baselines: --only is "${only}", expected births or ratings`);
 }

@@ -1,7 +1,7 @@
 // `deno task live`: from the sources of the live figure to the module that holds its program, with the backend `array` alone,
 // which is all that a figure needs. With --check nothing is written; it fails when what is committed is not what the sources give.
 
-import { parseArgs } from "node:util";
+import { takeArguments } from "../studies/command_line.ts";
 import { bundle } from "./bundle.ts";
 
 const FOLDER = new URL("../src/jupyter/live/", import.meta.url);
@@ -44,7 +44,11 @@ export async function unpackedProgram(): Promise<string> {
 }
 
 if (import.meta.main) {
-  const { check } = parseArgs({ args: Deno.args, options: { check: { type: "boolean" } } }).values;
+  const { values: { check } } = takeArguments({
+    task: "live",
+    about: "Writes the program of live figures.",
+    options: { check: { type: "boolean", about: "only compare with the sources" } },
+  });
   const { text, source } = await liveProgramSource();
   if (!check) {
     await Deno.writeTextFile(PROGRAM_MODULE, source);

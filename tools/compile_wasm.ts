@@ -1,7 +1,7 @@
 // `deno task wasm`: from AssemblyScript to the module that holds the bytes. The compiler is given the sources in memory and
 // needs no folder of packages. With --check nothing is written; it fails when what is committed is not what the sources give.
 
-import { parseArgs } from "node:util";
+import { takeArguments } from "../studies/command_line.ts";
 import compiler from "assemblyscript/asc";
 
 const FOLDER = new URL("../src/backends/wasm/", import.meta.url);
@@ -41,7 +41,11 @@ export const RELAXED = "${relaxed.toBase64()}";
 }
 
 if (import.meta.main) {
-  const { check } = parseArgs({ args: Deno.args, options: { check: { type: "boolean" } } }).values;
+  const { values: { check } } = takeArguments({
+    task: "wasm",
+    about: "Compiles the WebAssembly kernels.",
+    options: { check: { type: "boolean", about: "only compare with the sources" } },
+  });
   const source = moduleSource(await compileKernels("simd128"), await compileKernels("relaxed"));
   if (!check) await Deno.writeTextFile(MODULE, source);
   else if (source !== await Deno.readTextFile(MODULE)) {

@@ -3,7 +3,7 @@
 // which R reads; `--from=grouplens` and `--from=debian` ask for one of them. Both are called small, and they are different samples: the
 // outputs of the notebook are those of Debian's, 100,004 ratings.
 
-import { parseArgs } from "node:util";
+import { takeArguments } from "../studies/command_line.ts";
 import { formatRatings, type RatingData, RATINGS_FILE } from "../studies/recommendation/ratings.ts";
 import { readRTable, readZipText } from "./ratings/archives.ts";
 import { fromDslabs, fromTables } from "./ratings/movielens.ts";
@@ -39,7 +39,17 @@ async function run(cwd: string, program: string, ...args: string[]): Promise<voi
 const SOURCES = { grouplens: fromGroupLens, debian: fromDebian };
 
 async function main(): Promise<void> {
-  const { from: wanted } = parseArgs({ args: Deno.args, options: { from: { type: "string" } } }).values;
+  const { values: { from: wanted } } = takeArguments({
+    task: "ratings",
+    about: "Fetches the ratings of MovieLens for the notebooks 06 and 08.",
+    options: {
+      from: {
+        type: "string",
+        value: "SOURCE",
+        about: "grouplens or debian; the first that answers unless given",
+      },
+    },
+  });
   const failures: string[] = [];
   for (const [name, source] of Object.entries(SOURCES)) {
     if (wanted !== undefined && wanted !== name) continue;

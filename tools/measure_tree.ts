@@ -1,14 +1,19 @@
 // `deno task measure`: counts what the tree is made of: lines and files a room, floors and arrows between rooms, long functions,
 // long lists of parameters, tiny files. A folder may follow, a checkout of another revision to compare with.
 
-import { parseArgs } from "node:util";
+import { takeArguments } from "../studies/command_line.ts";
 import { arrowsBetween, floorsOf, listModules, readArrows, readRooms, roomOf } from "./tree/import_graph.ts";
 import { functionsOf } from "./tree/long_functions.ts";
 
 /** Functions longer than this are named, and lists of as many parameters, and files of as few lines. */
 const LONG = 60, MANY = 7, TINY = 25;
 
-const { positionals } = parseArgs({ args: Deno.args, allowPositionals: true });
+const { rest: positionals } = takeArguments({
+  task: "measure",
+  about: "Counts the tree: lines and files a room, floors, arrows, long functions, tiny files.",
+  options: {},
+  rest: "FOLDER of another checkout",
+});
 const root = positionals.length > 0
   ? new URL(`${positionals[0].replace(/\/$/, "")}/`, `file://${Deno.cwd()}/`)
   : new URL("../", import.meta.url);

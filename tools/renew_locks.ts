@@ -3,7 +3,7 @@
 // configuration has neither, and every task that needs packages names its lock file. With --check nothing is written;
 // it fails when a package is not locked.
 
-import { parseArgs } from "node:util";
+import { takeArguments } from "../studies/command_line.ts";
 import { findTestFiles } from "./test/test_files.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -30,7 +30,11 @@ export async function lockedModules(): Promise<Readonly<Record<string, readonly 
 }
 
 if (import.meta.main) {
-  const { check } = parseArgs({ args: Deno.args, options: { check: { type: "boolean" } } }).values;
+  const { values: { check } } = takeArguments({
+    task: "locks",
+    about: "Writes the lock files anew, each with what its commands need.",
+    options: { check: { type: "boolean", about: "only compare" } },
+  });
   for (const [name, modules] of Object.entries(await lockedModules())) {
     const lock = `locks/${name}.lock`;
     if (!check) await Deno.remove(new URL(lock, ROOT)).catch(() => {});

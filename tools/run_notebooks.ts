@@ -2,7 +2,7 @@
 // nothing is written; it fails when a notebook shows something else than what is committed. Names of notebooks may follow.
 // A notebook whose data is missing is run and compared by the kinds of its outputs, and never written.
 
-import { parseArgs } from "node:util";
+import { takeArguments } from "../studies/command_line.ts";
 import { differences } from "./notebooks/compare.ts";
 import { formatNotebook, parseNotebook } from "./notebooks/document.ts";
 import { executeNotebook } from "./notebooks/execute.ts";
@@ -10,12 +10,14 @@ import { missingData } from "./notebooks/local_data.ts";
 
 const FOLDER = new URL("../notebooks/", import.meta.url);
 
-const { values: { check }, positionals: wanted } = parseArgs({
-  args: Deno.args,
-  options: { check: { type: "boolean" } },
-  allowPositionals: true,
+const { values: { check }, rest: wanted } = takeArguments({
+  task: "notebooks",
+  about: "Runs the notebooks in a real kernel and writes what they show.",
+  options: { check: { type: "boolean", about: "only compare; nothing is written" } },
+  rest: "NAME …",
 });
-const stem = (name: string) => name.replace(/\.ipynb$/, "");
+/** A name with or without its folder and ending: what a shell completes is as good as the bare name. */
+const stem = (name: string) => name.replace(/^.*\//, "").replace(/\.ipynb$/, "");
 const isWanted = (name: string) => wanted.length === 0 || wanted.some((one) => stem(one) === stem(name));
 const names = [...Deno.readDirSync(FOLDER)].map(({ name }) => name)
   .filter((name) => name.endsWith(".ipynb") && isWanted(name)).sort();

@@ -2,14 +2,23 @@
 // serves, and that opens from a file too.
 // --notebooks=ADDRESS links to notebooks that are elsewhere instead of putting them into the folder.
 
-import { parseArgs } from "node:util";
+import { takeArguments } from "../studies/command_line.ts";
 import { buildSite } from "./site/build.ts";
 import { buildPages } from "./site/pages/build.ts";
 
 const FOLDER = new URL("../site/", import.meta.url);
 
-const { notebooks } = parseArgs({ args: Deno.args, options: { notebooks: { type: "string" } } }).values;
-if (notebooks === "") throw new Error("site: --notebooks has no value, expected an address");
+const { values: { notebooks } } = takeArguments({
+  task: "site",
+  about: "Writes playground, guide and API reference into site/, a folder for any static host.",
+  options: {
+    notebooks: {
+      type: "string",
+      value: "ADDRESS",
+      about: "link to notebooks that are elsewhere; copied unless given",
+    },
+  },
+});
 const address = notebooks === undefined || notebooks.endsWith("/") ? notebooks : `${notebooks}/`;
 const files = await buildSite(address === undefined ? {} : { notebooks: address });
 for (const [path, bytes] of await buildPages()) files.set(path, bytes);

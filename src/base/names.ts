@@ -15,18 +15,17 @@ const LONGEST = 64;
 export function didYouMean(given: unknown, known: readonly string[]): string {
   if (typeof given !== "string" || given.length > LONGEST) return "";
   let nearest = "", least = Infinity;
+  const word = given.toLowerCase().replace(/ies$/, "y"); // queries
   for (const name of known) {
-    const distance = editDistance(given.toLowerCase(), name.toLowerCase());
+    const other = name.toLowerCase(), isPart = word.includes(other) || other.includes(word); // is_causal
+    const distance = isPart && Math.min(word.length, other.length) > 3 ? 1 : editDistance(word, other);
     if (distance < least) [nearest, least] = [name, distance];
   }
   const isNear = least <= Math.max(1, Math.floor(nearest.length / 3)) && least < nearest.length;
   return isNear ? `; did you mean ${describe(nearest)}?` : "";
 }
 
-/**
- * The edit distance of two words: the least number of insertions, deletions, replacements and swaps of
- * neighbours that make `b` of `a` (Damerau-Levenshtein, restricted).
- */
+/** The least number of insertions, deletions, replacements and swaps of neighbours that make `b` of `a`. */
 export function editDistance(a: string, b: string): number {
   let twoBefore: number[] = [], before = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
@@ -42,10 +41,7 @@ export function editDistance(a: string, b: string): number {
   return before[b.length];
 }
 
-/**
- * Throws when `options` is no object, or has a name that is not among `known`. Error messages call an option
- * `what`, "causal field" for example.
- */
+/** Throws when `options` is no object, or has another name than those. Messages call it `what`, "causal field". */
 export function checkNames(
   operation: string,
   options: object,
@@ -55,7 +51,9 @@ export function checkNames(
   // A list or a map has no names of its own and would count as empty options.
   const isRecord = typeof options === "object" && options !== null && !(Symbol.iterator in options);
   if (!isRecord) {
-    throw new InputError(operation, `${what}s are ${describe(options)}`, "an object");
+    const name = what.replace(/ field$/, "");
+    const [found, end] = name === what ? [`${what}s are`, ""] : [`${name} is`, ` with ${known.join(", ")}`];
+    throw new InputError(operation, `${found} ${describe(options)}`, `an object${end}`);
   }
   const unknown = Object.keys(options).find((name) => !known.includes(name));
   if (unknown === undefined) return;
@@ -68,9 +66,8 @@ export function checkNames(
 }
 
 /**
- * A plain copy of options whose names were checked. Each option is read once, so that later checks see the
- * values that are used, and no getter of the caller's is called again. What a getter throws is the `cause` of
- * an {@link InputError}.
+ * A plain copy of options whose names were checked. Each is read once, so that later checks see the values that
+ * are used. What a getter throws is the `cause` of an {@link InputError}.
  */
 export function takeOptions<Options extends object>(
   operation: string,
@@ -100,22 +97,20 @@ export function readFields<Fields extends object, Name extends keyof Fields & st
 }
 
 /**
- * Checks that `given` is one of `words`. The error message calls it `name` and lists the words, or says
- * `expected` instead.
+ * Checks that `given` is one of `words`. The error message calls it `name` and lists the words.
  */
 export function takeWord<Word extends string>(
   operation: string,
   name: string,
   given: unknown,
   words: readonly Word[],
-  expected: string = listed(words),
 ): Word {
   const found = words.find((word) => word === given);
   if (found !== undefined) return found;
   throw new InputError(
     operation,
     `${name} is ${describe(given)}`,
-    `${expected}${didYouMean(given, words)}`,
+    `${listed(words)}${didYouMean(given, words)}`,
   );
 }
 

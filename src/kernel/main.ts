@@ -32,6 +32,10 @@ const PARENT_MS = 1000;
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
 async function main(args: readonly string[]): Promise<number> {
+  if (args.includes("--help") || args.includes("-h")) {
+    console.log(USAGE);
+    return 0;
+  }
   try {
     const parsed = parseArguments(args);
     const [command, file] = parsed.words;

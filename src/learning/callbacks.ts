@@ -39,7 +39,10 @@ export function checkGiven(
   const hasAll = isObject &&
     reading(operation, () => methods.every((method) => typeof Reflect.get(given, method) === "function"));
   if (hasAll) return;
-  throw new InputError(operation, `${what} is ${describe(given)}`, `an object with ${members.join(", ")}`);
+  // `optimizer: adam` where `adam()` was meant.
+  const hint = typeof given === "function" ? "; did you mean to call it?" : "";
+  const expected = `an object with ${members.join(", ")}${hint}`;
+  throw new InputError(operation, `${what} is ${describe(given)}`, expected);
 }
 
 /** The name of an object of the caller's that has some methods; throws unless it has all of them and a name. */

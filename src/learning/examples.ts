@@ -94,9 +94,11 @@ function takeExample(
   scores: readonly (keyof ExampleScores)[],
 ): CheckedExample {
   if (typeof x !== "object" || x === null || ("query" in x) === ("row" in x)) {
-    const found = typeof x === "object" && x !== null
-      ? "x has query and row, or none"
-      : `x is ${describe(x)}`;
+    const found = typeof x !== "object" || x === null
+      ? `x is ${describe(x)}`
+      : "query" in x
+      ? "x has query and row"
+      : "x has neither query nor row";
     throw new InputError(operation, found, "an object with a query slot, or with a row");
   }
   const given: AnyExample = "query" in x
@@ -132,6 +134,9 @@ function takeExample(
 export function toTargets(operation: string, y: Target, name = "y"): Float64Array<ArrayBuffer> {
   if (typeof y === "number" || typeof y === "boolean") return toTargets(operation, [Number(y)], name);
   return reading(operation, () => {
+    if (typeof y !== "object") {
+      throw new InputError(operation, `${name} is ${describe(y)}`, "a number, a truth value or an array of them");
+    }
     checkArray(operation, name, y);
     const numbers: number[] = [], { length } = y;
     // Entries are taken one by one, since a list may claim a length beyond all memory and have nothing in it.

@@ -68,6 +68,15 @@ export function squaredLoss(): Loss {
  * that an outlier has little influence.
  *
  * Source: Huber, "Robust Estimation of a Location Parameter", 1964.
+ *
+ * @example
+ * ```ts
+ * import { huberLoss } from "@attune/attention/learning";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const loss = huberLoss(1); // errors beyond 1 pull no harder than an error of 1
+ * assertEquals([...loss.gradient(Float64Array.of(0.5, 100), Float64Array.of(0, 0))], [0.5, 1]);
+ * ```
  */
 export function huberLoss(delta: number): Loss {
   if (!(typeof delta === "number" && delta > 0 && delta < Infinity)) {
@@ -91,6 +100,28 @@ export function huberLoss(delta: number): Loss {
 /**
  * −Σ [y ln p + (1 − y) ln(1 − p)] with p = σ(score) = 1 / (1 + exp(−score)), for binary targets: y is true or
  * false, or a probability. The prediction is p.
+ *
+ * @example
+ * ```ts
+ * import { DynamicAttention } from "@attune/attention";
+ * import { logisticLoss, OnlineLearner } from "@attune/attention/learning";
+ * import { assert } from "@std/assert";
+ *
+ * await using live = await DynamicAttention.create({
+ *   query: [[0.1, 0]],
+ *   queryIds: ["ann"],
+ *   key: [[1, 0], [0, 1]],
+ *   value: [[1, 0], [0, 1]],
+ *   keyIds: ["sport", "music"],
+ * });
+ * const learner = new OnlineLearner(live, { loss: logisticLoss(), rate: 0.5 });
+ * for (let step = 0; step < 20; step++) {
+ *   await learner.learnOne({ query: "ann", against: "sport" }, true); // a click
+ *   await learner.learnOne({ query: "ann", against: "music" }, false); // passed over
+ * }
+ * const [sport, music] = await learner.predictOne({ query: "ann", against: ["sport", "music"] });
+ * assert(sport > 0.6 && music < 0.4, `${sport} ${music}`); // probabilities of a click
+ * ```
  */
 export function logisticLoss(): Loss {
   return {
@@ -123,6 +154,24 @@ export function logisticLoss(): Loss {
  * largest of two or more. The prediction is the scores, whose order counts.
  *
  * Source: Rendle, Freudenthaler, Gantner, Schmidt-Thieme, "BPR: Bayesian Personalized Ranking", UAI 2009, §4.
+ *
+ * @example
+ * ```ts
+ * import { DynamicAttention } from "@attune/attention";
+ * import { OnlineLearner, rankingLoss } from "@attune/attention/learning";
+ * import { assert } from "@std/assert";
+ *
+ * await using live = await DynamicAttention.create({
+ *   query: [[0, 0]],
+ *   key: [[1, 0], [0, 1], [-1, -1]],
+ *   value: [[1, 0], [0, 1], [-1, -1]],
+ * });
+ * const learner = new OnlineLearner(live, { loss: rankingLoss(), rate: 0.3 });
+ * const x = { query: 0, against: [0, 1, 2] }; // of the keys on the page
+ * for (let step = 0; step < 20; step++) await learner.learnOne(x, 1); // the second one was taken
+ * const [first, second, third] = await learner.predictOne(x);
+ * assert(second > first && second > third);
+ * ```
  */
 export function rankingLoss(): Loss {
   return {

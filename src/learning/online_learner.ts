@@ -185,8 +185,28 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
   /**
    * The loss's prediction from the scores of x, K numbers for K scores.
    *
+   * @param x `{ query }` predicts the output of a standing query, `{ query, columns }` some columns of it,
+   * `{ query, against }` its products with the values of some keys; `{ row }` in place of `query` is a passing one.
    * @throws {InputError} When x does not fit the engine, or the loss throws.
    * @throws {SlotError} When a slot that x names is not live.
+   *
+   * @example
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { OnlineLearner } from "@attune/attention/learning";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using live = await DynamicAttention.create({
+   *   query: [[0]],
+   *   key: [[0], [0]],
+   *   value: [[1, 10], [3, 30]],
+   * });
+   * const learner = new OnlineLearner(live);
+   * assertEquals([...await learner.predictOne({ query: 0 })], [2, 20]); // the output
+   * assertEquals([...await learner.predictOne({ query: 0, columns: [1] })], [20]);
+   * assertEquals([...await learner.predictOne({ query: 0, against: [0, 1] })], [202, 606]); // o·v
+   * assertEquals([...await learner.predictOne({ row: [5] })], [2, 20]); // a question of this moment
+   * ```
    */
   async predictOne(x: Example<KeyId, QueryId>): Promise<Float64Array<ArrayBuffer>> {
     const operation = "OnlineLearner.predictOne";
@@ -228,6 +248,24 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
    * @param x A query or a row; `against` and `columns` are refused, since all keys are scored.
    * @param options `exclude`, keys that are left out.
    * @throws {InputError} When x does not fit the engine.
+   *
+   * @example
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { OnlineLearner } from "@attune/attention/learning";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using live = await DynamicAttention.create({
+   *   query: [[2, 0]],
+   *   queryIds: ["ann"],
+   *   key: [[1, 0], [0, 1], [1, 1]],
+   *   value: [[1, 0], [0, 1], [1, 1]],
+   *   keyIds: ["Alien", "Brazil", "Casablanca"],
+   * });
+   * const learner = new OnlineLearner(live);
+   * const page = await learner.recommendOne({ query: "ann" }, 2, { exclude: ["Casablanca"] }); // seen it
+   * assertEquals(page.map(({ slot }) => slot), ["Alien", "Brazil"]);
+   * ```
    */
   async recommendOne(
     x: Example<KeyId, QueryId>,

@@ -126,6 +126,19 @@ export function sgd(options: SgdOptions = {}): Optimizer {
  * derivatives take larger steps.
  *
  * Source: Duchi, Hazan, Singer, "Adaptive Subgradient Methods", JMLR 12, 2011.
+ *
+ * @example
+ * ```ts
+ * import { adagrad } from "@attune/attention/learning";
+ * import { assertAlmostEquals } from "@std/assert";
+ *
+ * const { step, stateLength } = adagrad(); // usually: new OnlineLearner(live, { optimizer: adagrad() })
+ * const state = new Float64Array(stateLength(1)), delta = new Float64Array(1);
+ * step(Float64Array.of(3), [0], state, 0.1, delta);
+ * assertAlmostEquals(delta[0], -0.1, 1e-6); // the first step is as long as the rate
+ * step(Float64Array.of(4), [0], state, 0.1, delta);
+ * assertAlmostEquals(delta[0], -0.1 * 4 / 5, 1e-6); // √(3² + 4²) = 5
+ * ```
  */
 export function adagrad(options: AdagradOptions = {}): Optimizer {
   const given = takeOptions("adagrad", options, [...SHARED, "epsilon"]);
@@ -147,6 +160,18 @@ export function adagrad(options: AdagradOptions = {}): Optimizer {
  * Steps are counted for each row, so that the correction of a row depends on its own steps.
  *
  * Source: Kingma, Ba, "Adam", arXiv 1412.6980, algorithm 1.
+ *
+ * @example
+ * ```ts
+ * import { adam } from "@attune/attention/learning";
+ * import { assertAlmostEquals } from "@std/assert";
+ *
+ * const { step, stateLength } = adam(); // usually: new OnlineLearner(live, { optimizer: adam(), rate: 0.001 })
+ * const state = new Float64Array(stateLength(2)), delta = new Float64Array(2);
+ * step(Float64Array.of(1000, -0.001), [0, 0], state, 0.1, delta);
+ * assertAlmostEquals(delta[0], -0.1, 1e-6); // the size of a derivative does not matter, its sign does
+ * assertAlmostEquals(delta[1], 0.1, 1e-4);
+ * ```
  */
 export function adam(options: AdamOptions = {}): Optimizer {
   const given = takeOptions("adam", options, [...SHARED, "epsilon", "beta1", "beta2"]);

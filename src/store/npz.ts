@@ -71,6 +71,16 @@ export async function decodeNpz(bytes: Uint8Array): Promise<Record<string, Tenso
  * @param options `compressed` as `numpy.savez_compressed` does; false unless given.
  * @throws {InputError} When a tensor's shape does not fit its data, or its type does not, or a finite number is beyond it, or
  * a name is longer than an archive can hold.
+ *
+ * @example
+ * ```ts
+ * import { decodeNpz, encodeNpz } from "@attune/attention/npz";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const keys = { data: Float32Array.of(1, 2, 3, 4), shape: [2, 2] };
+ * const bytes = await encodeNpz({ keys }, { compressed: true }); // numpy.load(file)["keys"]
+ * assertEquals((await decodeNpz(bytes)).keys.data, keys.data);
+ * ```
  */
 export async function encodeNpz(
   tensors: Readonly<Record<string, Tensor>>,

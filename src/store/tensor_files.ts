@@ -120,6 +120,18 @@ function listed(entries: readonly TensorEntry[]): string {
  * @throws {InputError} When a tensor's shape does not fit its data, or its type does not, or a finite number is beyond it, or
  * a text of the metadata is none.
  * @throws {CapacityError} When the names are so many or long that no reader takes them.
+ *
+ * @example
+ * ```ts
+ * import { decodeSafetensors, encodeSafetensors } from "@attune/attention/store";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const key = { data: Float32Array.of(1, 2, 3, 4), shape: [2, 2], dtype: "bfloat16" as const };
+ * const bytes = encodeSafetensors({ key }, { metadata: { model: "tiny" } });
+ * // In Deno: await Deno.writeFile("keys.safetensors", bytes)
+ * const { tensors, metadata } = decodeSafetensors(bytes);
+ * assertEquals([tensors.key.data, metadata], [key.data, { model: "tiny" }]);
+ * ```
  */
 export function encodeSafetensors(
   tensors: Readonly<Record<string, Tensor>>,

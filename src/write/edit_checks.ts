@@ -131,7 +131,7 @@ function takeEdit(operation: string, edit: unknown): AnyEdit {
   if (typeof word !== "string") {
     throw new InputError(operation, `edit is ${describe(edit)}`, "an object with a kind");
   }
-  const kind = takeWord(operation, "kind", word, KINDS, "the name of an edit method");
+  const kind = takeWord(operation, "kind", word, KINDS);
   checkNames(`${operation}.${kind}`, given, ["kind", ...FIELDS[kind]], "field");
   return { ...readFields(given, FIELDS[kind]), kind } as AnyEdit;
 }

@@ -11,6 +11,7 @@ import {
   unmergeState,
 } from "../../mod.ts";
 import { didYouMean, editDistance } from "../../src/base/names.ts";
+import { ENGINE_OPTIONS } from "../../src/engine/options.ts";
 import {
   assert,
   assertEquals,
@@ -44,6 +45,10 @@ Deno.test("a name is meant that is near, whatever its case, and none that is far
     ["POSITION", '; did you mean "position"?'],
     ["keys", '; did you mean "key"?'],
     ["lazythreshhold", '; did you mean "lazyThreshold"?'],
+    ["queries", '; did you mean "query"?'],
+    ["lazy", '; did you mean "lazyThreshold"?'],
+    ["my_position", '; did you mean "position"?'],
+    ["keyboard", ""],
     ["mask", ""],
     ["", ""],
     ["x".repeat(1e6), ""],
@@ -52,6 +57,23 @@ Deno.test("a name is meant that is near, whatever its case, and none that is far
   ] as const;
   for (const [given, said] of meant) assertEquals(didYouMean(given, known), said, String(given));
   assertEquals(didYouMean("a", []), "");
+});
+
+Deno.test("names of PyTorch's are led to ours", () => {
+  const meant = [
+    ["is_causal", "causal"],
+    ["attn_mask", "mask"],
+    ["num_heads", "heads"],
+    [
+      "queries",
+      "query",
+    ],
+    ["keys", "key"],
+    ["values", "value"],
+  ];
+  for (const [theirs, ours] of meant) {
+    assertEquals(didYouMean(theirs, ENGINE_OPTIONS), `; did you mean "${ours}"?`, theirs);
+  }
 });
 
 type Misspelt = readonly [name: string, call: (live: DynamicAttention) => unknown, meant: string];
@@ -82,7 +104,7 @@ const MISSPELT: readonly Misspelt[] = [
     '"position"',
   ],
   ["a kind", (live) => live.edit([as({ kind: "setkey", slot: 0, key: KEY })]), 'did you mean "setKey"?'],
-  ["a kind of its own", (live) => live.edit([as({ kind: "remove", slot: 0 })]), "the name of an edit method"],
+  ["a kind of its own", (live) => live.edit([as({ kind: "remove", slot: 0 })]), '"delete"'],
   [
     "insert's option",
     (live) => live.insert(KEY, VALUE, as({ positon: 3 })),

@@ -39,10 +39,10 @@ const BAD_EDITS: readonly (readonly [edit: unknown, type: Refusal, message: stri
   [{ kind: "setQuery", slot: 9, query: KEY }, SlotError, "].setQuery: query slot 9 is not live"],
   [{ kind: "insertQuery", query: null }, InputError, "].insertQuery: query is null"],
   [{ kind: "deleteQuery", slot: 9 }, SlotError, "].deleteQuery: query slot 9 is not live"],
-  [{ kind: "replace", slot: 0 }, InputError, 'kind is "replace", expected the name of an edit method'],
+  [{ kind: "replace", slot: 0 }, InputError, 'kind is "replace", expected "setKey", '],
   [{ slot: 0 }, InputError, "edit[11]: edit is an object (Object), expected an object with a kind"],
   [{ kind: null }, InputError, "edit[11]: edit is an object (Object), expected an object with a kind"],
-  [{ kind: "toString" }, InputError, 'kind is "toString", expected the name of an edit method'],
+  [{ kind: "toString" }, InputError, 'kind is "toString", expected "setKey", '],
 ];
 
 Deno.test("the good edits of these tests are good", async () => {

@@ -121,6 +121,16 @@ Deno.test("replay K14: a Deno in npm's cache is copied to where it stays", () =>
     assertEquals(await lastingProgram(`${folder}/share`, "/usr/bin/deno"), "/usr/bin/deno");
   }));
 
+Deno.test("install: --help says how the program is called, and installs nothing", () =>
+  inFolder(async (folder) => {
+    const { code, out, err } = await main(folder, "install", "--help");
+    assertEquals([code, err], [0, ""]);
+    for (const option of ["--name", "--display", "--prefix", "--allow-read", "--widgets"]) {
+      assert(out.includes(option), out);
+    }
+    assertEquals([...Deno.readDirSync(folder)], []);
+  }));
+
 Deno.test("install: options of the command line", () => {
   const { words, name, permissions, widgets, startArguments } = parseArguments(
     ["start", "file.json", "--name", "n", ...WHOLE, "--allow-run=a,b", "--widgets=anywidget"],

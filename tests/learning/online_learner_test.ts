@@ -12,6 +12,7 @@ import {
   type Loss,
   OnlineLearner,
   rankingLoss,
+  sgd,
   squaredLoss,
   type Target,
 } from "../../src/learning/mod.ts";
@@ -454,6 +455,7 @@ Deno.test("bad options are refused", async () => {
     [{ rates: { values: NaN } }, "rates.values is NaN"],
     [{ loss: {} }, "loss is an object (Object), expected an object with name, check, predict"],
     [{ optimizer: null }, "optimizer is null"],
+    [{ optimizer: sgd }, "expected an object with name, stateLength, step; did you mean to call it?"],
     [{ top: 0 }, "top is 0"],
     [{ reads: "old" }, 'reads is "old"'],
     [{ seed: -1 }, "seed is -1"],
@@ -468,6 +470,21 @@ Deno.test("bad options are refused", async () => {
     InputError,
     "OnlineLearner: engine is an object (Object)",
   );
+});
+
+Deno.test("bad examples and targets are told apart", async () => {
+  await using live = await DynamicAttention.create(optionsOf(14));
+  const learner = new OnlineLearner(live);
+  const refused: [x: unknown, y: unknown, message: string][] = [
+    [{ querry: 0 }, 1, "x has neither query nor row, expected"],
+    [{ query: 0, row: [1] }, 1, "x has query and row, expected"],
+    [0, 1, "x is 0, expected an object with a query slot, or with a row"],
+    [{ query: 0 }, undefined, "y is undefined, expected a number, a truth value or an array of them"],
+    [{ query: 0 }, "1", 'y is "1", expected a number, a truth value or an array of them'],
+  ];
+  for (const [x, y, message] of refused) {
+    await assertRejects(() => learner.learnOne(x as never, y as never), InputError, message);
+  }
 });
 
 Deno.test("a target that says it is longer than memory is refused by its first entry", async () => {

@@ -325,7 +325,7 @@ Deno.test({
           "the answer",
         );
       };
-      await slide("what it says", 28);
+      await slide("its temperature", 28);
       const sea = SMALL_SEA.with(FIRST_VIEW.slot, { ...SMALL_SEA[FIRST_VIEW.slot], temperature: 28 });
       await expectAnswer(sea, 0);
       assertEquals(await numberIn(page, "pending"), 1);
@@ -397,7 +397,7 @@ Deno.test({
     withPage(
       async (watched) => {
         const { page } = watched;
-        await page.locator('input[name="edits a step"]').fill("5");
+        await page.locator('input[name="edits per step"]').fill("5");
         await page.locator("#stream").click();
         let wasStale = false;
         for (const count of [32, 64, 96, 128, 320, 640]) {

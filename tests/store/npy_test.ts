@@ -227,7 +227,7 @@ Deno.test("what is no matrix, or no bytes, is refused", () => {
     [{ data: Float64Array.of(1, 2, 3, -1e300), shape: [2, 2] }, "matrix.data has -1e+300 at index 3"],
     [{ data: BigInt64Array.of(1n, 2n), shape: [1, 2] }, "matrix.data is an object (BigInt64Array)"],
     [{ data: four, shape: [2, 2], order: "F" }, 'matrix field "order" is unknown'],
-    [[[1, 2], [3, 4]], "matrix fields are [[1, 2], [3, 4]]"],
+    [[[1, 2], [3, 4]], "matrix is [[1, 2], [3, 4]], expected an object with data, shape"],
   ];
   for (const [matrix, message] of mistakes) {
     assertThrows(() => toNpy(matrix as Matrix), InputError, `toNpy: ${message}`);

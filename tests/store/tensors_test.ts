@@ -121,7 +121,8 @@ Deno.test("a matrix is made of numbers in one and more dimensions", () => {
 Deno.test("what is no tensor is refused with its name", () => {
   const four = Float32Array.of(1, 2, 3, 4);
   const mistakes: readonly (readonly [unknown, string])[] = [
-    [undefined, "fields are undefined, expected an object"],
+    [undefined, "key is undefined, expected an object with data, shape, dtype"],
+    [[[1, 2]], "key is [[1, 2]], expected an object with data, shape, dtype"],
     [{ data: [1, 2], shape: [2] }, ".data is [1, 2], expected a typed array of numbers"],
     [{ data: four, shape: [2, 3] }, ".data has 4 numbers, expected 6 (shape 2 × 3)"],
     [{ data: four, shape: [-4, -1] }, ".shape is [-4, -1], expected at most 64 whole numbers ≥ 0"],

@@ -74,6 +74,38 @@ Deno.test("site pages: all pages of the documentation are there, with a title an
   assertEquals(sitePath("docs/guide/README.md"), "guide/index.html");
 });
 
+Deno.test("site pages: the guide stands in the order of its own list, which names every page of it", async () => {
+  const [guide] = await readContents();
+  const list = await Deno.readTextFile(new URL("../../docs/guide/README.md", import.meta.url));
+  const numbered = [...list.matchAll(/^\d+\. \[[^\]]+\]\(([\w-]+\.md)\)/gm)].map(([, name]) => name);
+  assertGreater(numbered.length, 10);
+  const ofGuide = guide.pages.map(({ source }) => source).filter((source) =>
+    source.startsWith("docs/guide/")
+  );
+  assertEquals(ofGuide, ["README.md", ...numbered].map((name) => `docs/guide/${name}`));
+});
+
+Deno.test("site pages: the reference leads back to the guide and to every entry point, and imports by their names", async () => {
+  const root = new URL("../../", import.meta.url);
+  const { exports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
+  for (
+    const [page, name] of [
+      ["api/~/DynamicAttention.html", "@attune/attention"],
+      ["api/learning/~/OnlineLearner.html", "@attune/attention/learning"],
+      ["api/npz/~/Tensor.html", "@attune/attention/npz"], // of which the usage imports a type
+    ]
+  ) {
+    const html = text(page);
+    assertStringIncludes(html, ` } from &quot;${name}&quot;;`);
+    assert(!/ from &quot;(\.|learning|npz)&quot;/.test(html), `${page} imports what no program can`);
+    const links = [...html.matchAll(/<a href="([^"]+)"/g)].map(([, target]) => resolve(page, target)?.path);
+    for (const entry of Object.keys(exports)) {
+      assert(links.includes(`api${entry.slice(1)}/index.html`), `${page} has no link to ${entry}`);
+    }
+    assert(links.includes("guide/index.html"), `${page} has no link to the guide`);
+  }
+});
+
 Deno.test("site pages: cells of heatmaps have sharp edges", () => {
   const pictures = [...files.keys()].filter((path) => path.endsWith(".svg")).map(text);
   const heatmaps = pictures.filter((svg) => svg.includes("<image"));

@@ -5,7 +5,7 @@
 //     --servers=3     three servers that replicate
 //     --hosts=4  --keys=20000  --port=0  --seconds=0 (until Ctrl-C)
 
-import { parseArgs } from "node:util";
+import { takeArguments } from "../../studies/command_line.ts";
 import { type ClusterMemory, connect, host } from "../../src/cluster/mod.ts";
 import { servePage } from "./status_page.ts";
 import { type StartedLog, startLog } from "./start_log.ts";
@@ -18,14 +18,17 @@ interface Runner {
   kill(): Promise<void>;
 }
 
-const { values } = parseArgs({
+const { values } = takeArguments({
+  task: "cluster",
+  about:
+    "A cluster on this machine: servers where it finds them, hosts, of which one is killed, and a page of status.",
   options: {
-    server: { type: "string" },
-    servers: { type: "string", default: "1" },
-    hosts: { type: "string", default: "4" },
-    keys: { type: "string", default: "20000" },
-    port: { type: "string", default: "0" },
-    seconds: { type: "string", default: "0" },
+    server: { type: "string", value: "FILE", about: "the program nats-server; looked for unless given" },
+    servers: { type: "string", value: "N", default: "1", about: "how many servers, 1 or 3" },
+    hosts: { type: "string", value: "N", default: "4", about: "how many hosts" },
+    keys: { type: "string", value: "N", default: "20000", about: "how many keys" },
+    port: { type: "string", value: "N", default: "0", about: "the port of the page, 0 for any" },
+    seconds: { type: "string", value: "N", default: "0", about: "when to end, 0 for at Ctrl+C" },
   },
 });
 const lines: string[] = [], startedAt = performance.now();

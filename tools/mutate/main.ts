@@ -18,7 +18,15 @@ const WITH_DEVICE = /^tests\/(backends|engine)\//;
 const BASELINE_LIMIT = 150;
 const ROOT = new URL("../../", import.meta.url);
 
-if (import.meta.main) Deno.exit(await main(Deno.args, ROOT));
+if (import.meta.main) {
+  try {
+    Deno.exit(await main(Deno.args, ROOT));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    console.error(error.message);
+    Deno.exit(2);
+  }
+}
 
 /** Tries mutants of the sources below `root`; returns the exit code, 1 where one survived. */
 export async function main(args: readonly string[], root: URL): Promise<number> {

@@ -108,6 +108,16 @@ export function slider(options: SliderOptions = {}): Control<number> {
  * @param options What can be chosen, texts that differ.
  * @param settings Its label, and what is chosen at first: the first one unless given.
  * @throws {InputError} When there is nothing to choose, something is no text or twice there, or the value is not among them.
+ *
+ * @example
+ * ```ts
+ * import { select } from "@attune/attention/widgets";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const backend = select(["array", "wasm"], { label: "backend", value: "wasm" });
+ * backend.onChange((name) => console.log(`computes on ${name}`));
+ * assertEquals(backend.value, "wasm"); // as the last line of a cell, `backend` shows the list
+ * ```
  */
 export function select(
   options: readonly string[],
@@ -133,14 +143,38 @@ function takeTexts(options: unknown): readonly string[] {
   return texts.every((entry) => typeof entry === "string") ? texts : [];
 }
 
-/** A switch: true or false, which it is at first unless given. */
+/**
+ * A switch: true or false, which it is at first unless given.
+ *
+ * @example
+ * ```ts
+ * import { toggle } from "@attune/attention/widgets";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const causal = toggle("causal", true);
+ * causal.onChange((isOn) => console.log(isOn ? "looks back" : "looks everywhere"));
+ * assertEquals(causal.value, true);
+ * ```
+ */
 export function toggle(label: string, value = false): Control<boolean> {
   const control = new Control<boolean>("toggle", { kind: "toggle", label: text("toggle", label) }, false);
   control.value = value;
   return control;
 }
 
-/** A button; `value` is the number of its clicks. */
+/**
+ * A button; `value` is the number of its clicks.
+ *
+ * @example
+ * ```ts
+ * import { button } from "@attune/attention/widgets";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const again = button("Learn again");
+ * again.onChange((clicks) => console.log(`click ${clicks}`));
+ * assertEquals(again.value, 0);
+ * ```
+ */
 export function button(label: string): Control<number> {
   return new Control<number>("button", { kind: "button", label: text("button", label) }, 0);
 }

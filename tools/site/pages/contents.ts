@@ -19,29 +19,23 @@ export interface Chapter {
   readonly pages: readonly PageSource[];
 }
 
-const GUIDE = [
-  ...["README", "getting-started", "concepts", "sliding-window", "recommender", "masks-and-positions"],
-  ...[
-    "exact-or-stale",
-    "learning",
-    "persistence",
-    "durable",
-    "many-machines",
-    "nats",
-    "browser-and-node",
-    "notebooks",
-    "troubleshooting",
-  ],
-];
-
 const MEASURED = ["benchmarks", "applications"];
 
-/** The chapters. A page that is not named here stands at the end of its chapter, by name; one of docs/ itself in the guide. */
+/**
+ * The chapters. The guide and the pages of docs/ stand in the order in which the guide's own list names them. A page
+ * that is named nowhere stands at the end of its chapter, by name; one of docs/ itself in the guide.
+ */
 export async function readContents(): Promise<Chapter[]> {
   const notebooks = (await list("notebooks/")).filter((name) => name.endsWith(".ipynb"));
-  const pages = await pagesOf("docs/", MEASURED);
+  const guide = await read("docs/guide/README.md");
+  const named = linkedNames(guide.text, "");
+  const others = linkedNames(guide.text, "../").filter((name) => !MEASURED.includes(name));
+  const pages = await pagesOf("docs/", [...MEASURED, ...others]);
   return [
-    { title: "Guide", pages: [...await pagesOf("docs/guide/", GUIDE), ...pages.slice(MEASURED.length)] },
+    {
+      title: "Guide",
+      pages: [...await pagesOf("docs/guide/", ["README", ...named]), ...pages.slice(MEASURED.length)],
+    },
     { title: "Measured", pages: pages.slice(0, MEASURED.length) },
     { title: "Notebooks", pages: await Promise.all(notebooks.map((name) => read(`notebooks/${name}`))) },
     { title: "Internals", pages: await pagesOf("docs/internals/", ["README", "design"]) },
@@ -52,6 +46,15 @@ export async function readContents(): Promise<Chapter[]> {
       ),
     },
   ];
+}
+
+/** The names of the pages of one folder to which a text links, in its order: `[Concepts](concepts.md)`. */
+function linkedNames(text: string, folder: string): string[] {
+  const targets = [...text.matchAll(/\]\(([^)#]+)\.md[^)]*\)/g)].map(([, target]) => target);
+  const names = targets.filter((target) => target.startsWith(folder)).map((target) =>
+    target.slice(folder.length)
+  );
+  return [...new Set(names)].filter((name) => !name.includes("/"));
 }
 
 async function pagesOf(folder: string, first: readonly string[]): Promise<PageSource[]> {

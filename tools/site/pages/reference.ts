@@ -1,5 +1,7 @@
 // The API reference: what `deno doc --html` writes of the entry points, and its symbols for the search.
 
+import { referencePage } from "./reference_page.ts";
+
 const ROOT = new URL("../../../", import.meta.url);
 
 /** A public name, for the search. */
@@ -39,6 +41,13 @@ export async function buildReference(): Promise<Reference> {
     if (!success) throw new Error(`site: deno doc --html failed\n${new TextDecoder().decode(stderr)}`);
     const files = new Map<string, Uint8Array<ArrayBuffer>>();
     await collect(folder, "", files);
+    const encoder = new TextEncoder(), decoder = new TextDecoder();
+    for (const [path, bytes] of files) {
+      if (!/\.(html|js)$/.test(path)) continue;
+      files.set(path, encoder.encode(referencePage(decoder.decode(bytes), path, Object.keys(exports))));
+    }
+    const sheet = await Deno.readTextFile(new URL("reference.css", import.meta.url));
+    files.set("page.css", encoder.encode(decoder.decode(files.get("page.css")) + sheet));
     const symbols = symbolsOf(new TextDecoder().decode(files.get("search_index.js")));
     // Members of members are in its index and have no page.
     return { files, symbols: symbols.filter(({ path }) => files.has(path)) };
@@ -56,27 +65,8 @@ async function collect(
   const entries = await Array.fromAsync(Deno.readDir(`${folder}/${path}`));
   for (const { name, isDirectory } of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
     if (isDirectory) await collect(folder, `${path}${name}/`, files);
-    else {
-      const bytes = await Deno.readFile(`${folder}/${path}${name}`);
-      files.set(
-        path + name.replaceAll("%2F", "-"),
-        /\.(html|js)$/.test(name) ? portable(bytes) : bytes,
-      );
-    }
+    else files.set(path + name.replaceAll("%2F", "-"), await Deno.readFile(`${folder}/${path}${name}`));
   }
-}
-
-/**
- * A page without what only its maker can use: links to sources are addresses of the machine that it was written on. Names of
- * properties such as `image/png` have a hyphen in names of files, since hosts take %2F for a slash, and links to folders name
- * their page, so that they also work from a file.
- */
-function portable(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  const text = new TextDecoder().decode(bytes)
-    .replace(/<a\s+class="sourceButton"\s+href="file:[^"]*">[^]*?<\/a>/g, "")
-    .replace(/%2F([\w.-]*\.html)/g, "-$1")
-    .replace(/ href="(\.{1,2}(?:&#x2F;\.\.)*&#x2F;)"/g, ' href="$1index.html"');
-  return new TextEncoder().encode(text);
 }
 
 function symbolsOf(script: string): ApiSymbol[] {
