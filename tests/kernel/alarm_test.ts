@@ -5,6 +5,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { jobAfter } from "../../src/kernel/prelude/alarm.ts";
+import { KernelProcess } from "../../src/kernel/kernel_process.ts";
 import { assertEquals, assertLessOrEqual } from "../../testing/assert.ts";
 import { startProxy } from "../../testing/kernel/start_proxy.ts";
 import { Random } from "../../testing/random.ts";
@@ -122,4 +123,56 @@ Deno.test("timers of cells are those of the runtime: order, arguments, this, cle
       "",
     ].join("\n"),
   );
+});
+
+Deno.test("immediates and timers that begin anew do what they do in the stock kernel", async () => {
+  const code = `
+    const said = [], say = (...words) => said.push(words.join(" ")),
+      turn = () => new Promise((done) => setTimeout(done, 5));
+    const { default: timers, ...named } = await import("node:timers");
+    const promises = await import("node:timers/promises"), { promisify } = await import("node:util");
+    setImmediate(say, "a", 1); const gone = setImmediate(say, "never"); setImmediate(say, "b");
+    clearImmediate(gone); clearImmediate(gone); clearImmediate(undefined); clearImmediate({}); queueMicrotask(() => say("job"));
+    await turn();
+    // One clears the next one, and what one queues comes before the next.
+    const next = [];
+    setImmediate(() => { say("first"); queueMicrotask(() => say("its job")); process.nextTick(() => say("its tick")); clearImmediate(next[0]) });
+    next.push(setImmediate(say, "never")); setImmediate(say, "third");
+    await turn();
+    setImmediate(() => { say("outer"); setImmediate(say, "inner"); }); setImmediate(say, "beside");
+    await turn();
+    { using held = setImmediate(say, "never"); say(typeof held); }
+    const handle = setImmediate(function () { say("this", this === handle) });
+    say(handle.constructor.name, handle.hasRef(), handle.unref() === handle, handle.hasRef(), handle.ref().hasRef(), String(handle));
+    await turn();
+    say(handle.hasRef(), typeof setImmediate(() => {}), setImmediate.name, setImmediate.length, clearImmediate.name, clearImmediate.length);
+    say(timers.setImmediate === setImmediate, named.clearImmediate === clearImmediate, timers.clearImmediate === clearImmediate);
+    say(await promises.setImmediate("value"), await promisify(setImmediate)("other"), await promisify(setTimeout)(1, "third"));
+    say(await promises.scheduler.wait(1), await promises.scheduler.yield(), await promises.scheduler.wait(1, { signal: AbortSignal.abort() }).catch((error) => error.name));
+    for await (const each of promises.setInterval(1, "each")) { say(each); break; }
+    say(await promises.setImmediate(1, { signal: AbortSignal.abort() }).catch((error) => error.name));
+    const aborting = new AbortController(), aborted = promises.setImmediate(1, { signal: aborting.signal });
+    aborting.abort(); say(await aborted.catch((error) => error.name));
+    try { setImmediate("no function") } catch (error) { say(error.name, error.code) }
+    // Many of them, and one in each turn.
+    let count = 0; for (let i = 0; i < 500; i++) setImmediate(() => count++);
+    await new Promise((done) => setTimeout(done, 200)); say(count);
+    for (let i = 0; i < 50; i++) await new Promise((done) => setImmediate(done));
+    // Timers that have fired begin anew, and are cleared then as ever.
+    let fired = 0; const again = setTimeout(() => fired++, 5); await new Promise((done) => setTimeout(done, 60)); say(fired);
+    again.refresh(); clearTimeout(again); await new Promise((done) => setTimeout(done, 60)); say(fired);
+    again.refresh(); await new Promise((done) => setTimeout(done, 60)); say(fired);
+    const self = setTimeout(() => { fired = 7; self.refresh(); clearTimeout(self) }, 5);
+    await new Promise((done) => setTimeout(done, 60)); say(fired);
+    const third = setTimeout(() => fired++, 5); await new Promise((done) => setTimeout(done, 60));
+    third.refresh(); third.close(); await new Promise((done) => setTimeout(done, 60)); say(fired);
+    third.refresh(); clearTimeout(+third); await new Promise((done) => setTimeout(done, 60)); say(fired);
+    console.log(said.join("\\n"))`;
+  const said = async (kernel: KernelProcess) =>
+    (await kernel.client.execute(code)).outputs.map(({ content }) => content.text ?? content.traceback).join(
+      "",
+    );
+  await using ours = await startProxy();
+  await using stock = await KernelProcess.start();
+  assertEquals((await said(ours)).split("\n"), (await said(stock)).split("\n"));
 });

@@ -18,6 +18,10 @@ const CATCH = /\}catch\(error\)\{throw K\.failed\(error,\d+\)\}/g;
 /** With short names for what is inserted everywhere. */
 const shortened = (code: string) =>
   rewriteCell(code, parsed(code), 7).code
+    .replace(/const __attune_waits__=typeof .*?:__attune_kernel__;/g, "D;").replaceAll(
+      "__attune_waits__",
+      "w",
+    )
     .replaceAll(`(typeof ${BRIDGE}==="undefined"?v=>v:${BRIDGE}.awaiting)`, "W")
     .replaceAll(`(typeof ${BRIDGE}==="undefined"?v=>v:${BRIDGE}.iterating)`, "I").replaceAll(BRIDGE, "K")
     .replaceAll(CATCH, "C").replace("void K.enter(7);", "E;").replace("\n//# sourceURL=attune-cell-7", "");
@@ -26,7 +30,22 @@ Deno.test("cell: awaits wait by way of the kernel, values and errors are handed 
   const cases: readonly (readonly [code: string, expected: string])[] = [
     ["await f(await g())", "E;try{K.value((await W(f(await W(g(),1)),1)))C"],
     ["for await (const x of y()) z(x)", "E;try{for await (const x of I(y(),1)) z(x)C"],
-    ["const f = async () => { await (1, 2) }", "E;const f = async () => { await (W((1, 2))) }"],
+    [
+      "const f = async () => { await (1, 2) }",
+      "E;const f = async () => {D; w.out(w.end(await (w.begin((1, 2),3)))||await w.rest()) }",
+    ],
+    [
+      "const g = async x => ({ a: await x })",
+      "E;const g = async x => {D;return(({ a: w.out(w.end(await w.begin(x,3))||await w.rest()) }))}",
+    ],
+    [
+      'async function h() { "use strict"\n await a }',
+      'E;async function h() { "use strict";D;\n w.out(w.end(await w.begin(a,3))||await w.rest()) }',
+    ],
+    [
+      "f(async () => await b)",
+      "E;try{K.value((f(async () => {D;return(w.out(w.end(await w.begin(b,3))||await w.rest()))})))C",
+    ],
     ["await (a, await b)", "E;try{K.value((await (W((a, await W(b,1)),1))))C"],
     ["{a: 1}", "E;try{K.value(({a: 1}))C"],
     ["{a: await b}", "E;try{K.value(({a: await W(b,1)}))C"],

@@ -84,6 +84,15 @@ Deno.test("a stop ends a loop in whatever calls it later, and the kernel goes on
   const word = "new Int32Array(new SharedArrayBuffer(4))";
   await check(t, [
     `setImmediate(() => { for (;;); }); ${NEVER}`,
+    // Immediates of one turn, in which the runtime's own call of the first would be the end.
+    `setImmediate(() => { for (;;); }); setImmediate(() => { for (;;); }); ${NEVER}`,
+    `setImmediate(() => { for (;;); }); setImmediate(() => {}); ${NEVER}`,
+    `setTimeout(() => setImmediate(() => { for (;;); }), 5); setTimeout(() => setImmediate(() => {}), 5); ${NEVER}`,
+    `var { default: own } = await import("node:timers"); own.setImmediate(() => { for (;;); }); setImmediate(() => {}); ${NEVER}`,
+    `import { setImmediate as soon } from "node:timers/promises"; var turn = soon(); setImmediate(() => {}); await turn; for (;;);`,
+    `import { scheduler } from "node:timers/promises"; setTimeout(() => {}, 5); await scheduler.wait(5); for (;;);`,
+    `(function again() { setImmediate(again); setImmediate(() => {}); for (;;); })()`,
+    `var fired = setTimeout(() => { fired.refresh(); for (;;); }, 5); ${NEVER}`,
     // Timers that are due together, and the end of a wait among them.
     `setTimeout(() => { for (;;); }, 5); setTimeout(() => {}, 5); setTimeout(() => {}, 6); ${NEVER}`,
     `AbortSignal.timeout(5).addEventListener("abort", () => { for (;;); }); setTimeout(() => {}, 5); ${NEVER}`,

@@ -16,6 +16,14 @@ Deno.test("a stop reaches loops of every kind, what they have opened is closed, 
   const cases: readonly (readonly [code: string, said?: string])[] = [
     ["while (true) await null"],
     ["for (let i = 0;; i++) await Promise.resolve(i)"],
+    // Awaits that look before they wait, once they are quick, and what computes among them.
+    ["for (let i = 0;; i++) { try { await Promise.resolve(i) } finally { late = 0 } }"],
+    ["const there = async (i: number) => await Promise.resolve(i); for (let i = 0;; i++) { try { await there(i) } finally { late = 0 } }"],
+    ["for (let i = 0;; i++) { try { await Promise.resolve(i) } finally { late = 0 } if (i === 9999) for (;;); }"],
+    [
+      "try { for (let i = 0;; i++) { try { await Promise.resolve(i) } finally { if (i === 9999) await pause(1e6) } } } finally { await pause(30); console.log('tidy') }",
+      "tidy\n",
+    ],
     ["for (const each of [1, 2]) await new Promise(() => {})"],
     ["while (true) { await null; for (;;); }"],
     ["for (;;) { await pause(300); late++ }"],

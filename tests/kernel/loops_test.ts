@@ -17,6 +17,11 @@ function rewritten(code: string): string {
       "L(",
     )
     .replaceAll(`(typeof __attune_kernel__==="undefined"?v=>v:__attune_kernel__.awaiting)`, "W")
+    .replace(/const __attune_waits__=typeof .*?:__attune_kernel__;/g, "D;")
+    .replace(
+      /(__attune_\w+__)\.out\(\1\.end\(await \1\.begin\((.*?),\d+(,1)?\)\)\|\|await \1\.rest\(\)\)/g,
+      "A($2$3)",
+    )
     .replaceAll("__attune_loop_", "t").replace(/;t\d+\.finish\(\)/g, "").replaceAll(
       /\}catch\(error\)\{throw __attune_kernel__\.failed\(error,\d+\)\}/g,
       "C",
@@ -35,7 +40,7 @@ Deno.test("a loop is one wait where nothing in it would see an error, and is lef
     ["do await a; while (b);", "L(t0)=>{do t0.end(await t0.begin(a)); while (b);},1);C"],
     [
       "for (const x of await list()) await await x",
-      "L(t0)=>{for (const x of t0.over(await W(list(),1))) t0.end(await t0.begin(t0.end(await t0.begin(x))))},1);C",
+      "L(t0)=>{for (const x of t0.over(A(list(),1))) t0.end(await t0.begin(t0.end(await t0.begin(x))))},1);C",
     ],
     [
       "for (;;) { await a; for (const b of c) await b }",
@@ -50,21 +55,21 @@ Deno.test("a loop is one wait where nothing in it would see an error, and is lef
       "const f = async () => { L(t0)=>{for (;;) t0.end(await t0.begin(a))}); }",
     ],
     ["if (a) for (;;) await b; else c", "if (a) L(t0)=>{for (;;) t0.end(await t0.begin(b));},1); else cC"],
-    ["for (;;) { try { await a } catch {} }", "for (;;) { try { await W(a,1) } catch {} }C"],
-    ["for (;;) { using a = b; await c }", "for (;;) { using a = b; await W(c,1) }C"],
-    ["for (var i = 0;;) await a", "for (var i = 0;;) await W(a,1)C"],
+    ["for (;;) { try { await a } catch {} }", "for (;;) { try { A(a,1) } catch {} }C"],
+    ["for (;;) { using a = b; await c }", "for (;;) { using a = b; A(c,1) }C"],
+    ["for (var i = 0;;) await a", "for (var i = 0;;) A(a,1)C"],
     [
       "const f = async () => { for (;;) return await a }",
-      "const f = async () => { for (;;) return await W(a) }",
+      "const f = async () => {D; for (;;) return A(a) }",
     ],
     [
       "out: for (;;) { a; for (;;) { await b; break out } }",
       "L(t0)=>{out: for (;;) { a; for (;;) { t0.end(await t0.begin(b)); break out } }},1);C",
     ],
-    ["out: { for (;;) { await a; break out } }", "out: { for (;;) { await W(a,1); break out } }C"],
+    ["out: { for (;;) { await a; break out } }", "out: { for (;;) { A(a,1); break out } }C"],
     [
       "for (;;) list.map(async (x) => await x)",
-      "for (;;) list.map(async (x) => await W(x))C",
+      "for (;;) list.map(async (x) => {D;return(A(x))})C",
     ],
   ];
   for (const [code, expected] of cases) await t.step(code, () => assertEquals(rewritten(code), expected));

@@ -7,6 +7,7 @@
  */
 
 import { BRIDGE_NAME as BRIDGE } from "../prelude/bridge.ts";
+import { findRepeatedAwaits } from "./awaits.ts";
 import { importText } from "./imports.ts";
 import { findLoops, type Loop } from "./loops.ts";
 import type { ParsedCell, SyntaxNode } from "./parser.ts";
@@ -18,6 +19,12 @@ const AWAITING = `(${IS_ALONE}?v=>v:${BRIDGE}.awaiting)(`;
 const ITERATING = `(${IS_ALONE}?v=>v:${BRIDGE}.iterating)(`;
 const LOOPING =
   `await (${IS_ALONE}?w=>w({begin:v=>v,end:v=>v,over:v=>v,finish(){}}):${BRIDGE}.looping)(async(`;
+/** By this name a function knows who awaits for it: the kernel, or itself where it is alone. */
+const WAITS = "__attune_waits__";
+const DECLARE_WAITS =
+  `const ${WAITS}=${IS_ALONE}?{begin:v=>v,end(v){return this.v=v,true},out(){return this.v},rest(){}}:${BRIDGE};`;
+/** The kernel counts for so many places whether awaits there find what they wait for. */
+const PLACES = 256;
 /** What a statement throws is told with the place of the statement, for errors that know none of their own. */
 const CATCH = (at: number) => `}catch(error){throw ${BRIDGE}.failed(error,${at})}`;
 
@@ -56,14 +63,22 @@ export function rewriteCell(code: string, cell: ParsedCell, number: number): Rew
   const plan = new Plan(shift);
   const own = new Set(walkOwn(statements)), loops = findLoops(statements);
   const names = planLoops(plan, new Set(loops.values()), own);
+  const repeated = findRepeatedAwaits(statements);
+  const holders = new Set([...repeated].filter(([node]) => !loops.has(node)).map(([, holder]) => holder));
+  let places = 37 * number;
   for (const node of walk(statements)) {
     const top = own.has(node) ? ",1" : "";
+    if (holders.has(node)) planFunction(plan, node);
     if (node.type === "AwaitExpression" && isNode(node.argument)) {
-      const loop = loops.get(node), name = loop && names.get(loop);
-      if (name === undefined) plan.call(node.argument, AWAITING, top);
-      else {
+      const loop = loops.get(node), name = loop && names.get(loop), holder = repeated.get(node);
+      if (name !== undefined) {
         plan.call(node, `${name}.end(`, "");
         plan.call(node.argument, `${name}.begin(`, "");
+      } else if (holder === undefined) plan.call(node.argument, AWAITING, top);
+      else {
+        const waits = holder === null ? BRIDGE : WAITS;
+        plan.call(node, `${waits}.out(${waits}.end(`, `)||await ${waits}.rest()`);
+        plan.call(node.argument, `${waits}.begin(`, `,${places++ % PLACES}${top}`);
       }
     }
     if (node.type === "ForOfStatement" && node.await === true && isNode(node.right)) {
@@ -106,6 +121,26 @@ function planLoops(
     if (items) plan.call(items, `${name}.over(`, "");
   }
   return names;
+}
+
+/** Declares in a function who awaits for it. */
+function planFunction(plan: Plan, node: SyntaxNode): void {
+  const { body, end } = node;
+  if (!isNode(body)) return;
+  if (body.type === "BlockStatement") {
+    const directives = Array.isArray(body.directives) ? body.directives.filter(isNode) : [];
+    return plan.insert(
+      directives.at(-1)?.end ?? body.start + 1,
+      `;${DECLARE_WAITS}`.slice(directives.length > 0 ? 0 : 1),
+      ENTER,
+    );
+  }
+  // The range of a bracketed body excludes the brackets.
+  const start: unknown = typeof body.extra === "object" && body.extra !== null
+    ? Reflect.get(body.extra, "parenStart")
+    : null;
+  plan.insert(typeof start === "number" ? start : body.start, `{${DECLARE_WAITS}return(`, ENTER);
+  plan.end(end, ")}");
 }
 
 const DECLARATIONS = /^(Function|Class|TS|Enum|Import|Export|Empty|Interface)|^VariableDeclaration$/;
@@ -185,8 +220,12 @@ class Plan {
     // meant.
     const [open, close] = node.type === "SequenceExpression" ? ["(", ")"] : ["", ""];
     this.insert(node.start, call + open, CALL);
-    // Where two end at the same place, the inner one, which was found later, ends first.
-    this.insert(node.end, `${close}${more})`, CALL_END - this.#planned.length);
+    this.end(node.end, `${close}${more})`);
+  }
+
+  /** Ends something. Where two end at the same place, the inner one, which was found later, ends first. */
+  end(at: number, text: string): void {
+    this.insert(at, text, CALL_END - this.#planned.length);
   }
 
   apply(code: string): RewrittenCell {

@@ -86,6 +86,14 @@ export interface KernelBridge {
   enter(cell: number): void;
   /** Gives the value that `await` in a cell waits for; `isTop` is set where the await is the cell's own. */
   readonly awaiting: <T>(value: T, isTop?: unknown) => T | Promise<Awaited<T>>;
+  /** Gives what an await that may run many times awaits first; `place`, below 256, is a number for where it is. */
+  readonly begin: (value: unknown, place: number, isTop?: unknown) => unknown;
+  /** Takes what such an await has given; falsy where it has to wait for the rest. */
+  readonly end: (value: unknown) => unknown;
+  /** Gives what such an await waits for then. */
+  readonly rest: () => unknown;
+  /** Gives the value of such an await in the end. */
+  readonly out: (value: unknown) => unknown;
   /** Runs a loop whose awaits call what it is given. */
   readonly looping: (run: (loop: LoopAwaits) => Promise<void>, isTop?: unknown) => Promise<void>;
   /** Gives the items that `for await` in a cell goes over. */

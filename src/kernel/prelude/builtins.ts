@@ -9,6 +9,7 @@ import childProcess from "node:child_process";
 import fs from "node:fs";
 import process from "node:process";
 import timers from "node:timers";
+import timerPromises from "node:timers/promises";
 import { encodeURIComponent, JSON, Map, Object } from "../natives.ts";
 
 const MODULES: Readonly<Record<string, object>> = {
@@ -16,6 +17,7 @@ const MODULES: Readonly<Record<string, object>> = {
   "node:fs": fs,
   "node:process": process,
   "node:timers": timers,
+  "node:timers/promises": timerPromises,
 };
 const NAME = /^[A-Za-z_$][\w$]*$/;
 

@@ -12,8 +12,9 @@ import type { Origin } from "./outputs.ts";
 import { Pace } from "./pace.ts";
 import { laterTurn } from "./timers.ts";
 import type { LoopAwaits } from "./bridge.ts";
+import { Looks, type Waiting } from "./looks.ts";
 import { FREE_LOOP, Interrupted, LoopWait, Wait } from "./waits.ts";
-import { Promise, Reflect, Set, Symbol } from "../natives.ts";
+import { Promise, Reflect, Set, Symbol, Uint8Array } from "../natives.ts";
 
 /** A cell, or a message to a comm, with all that was started by it. */
 interface Task {
@@ -33,6 +34,8 @@ interface Task {
 const LOOK_MS = 5;
 /** Code that a stopped cell has left running is told of the stop at so many awaits; the next one never ends. */
 const REMINDERS = 100;
+/** So many awaits of a place wait without a look when one has found nothing. */
+const MISSES = 32;
 
 /** The cells and messages that run. */
 export class Cells {
@@ -42,8 +45,17 @@ export class Cells {
   #cell: Task | null = null;
   #press = 0;
   readonly #pace = new Pace();
+  readonly #looks = new Looks();
+  /** How many awaits of each place are not to look, since one has found nothing. */
+  readonly #misses = new Uint8Array(256);
   /** Whether a stop ever came: before it, awaits of what is there need not know whose they are. */
   #hasStopped = false;
+
+  /** Nothing needs to be told. */
+  constructor() {
+    this.end = this.#looks.end;
+    this.out = this.#looks.out;
+  }
 
   /** Begins a cell. */
   readonly enter = (id: number): void => {
@@ -139,42 +151,86 @@ export class Cells {
   }
 
   /** Gives the value that an `await` of a cell waits for. */
-  readonly awaiting = <T>(value: T, isTop?: unknown): T | Promise<Awaited<T>> => {
-    const isThere = !mayWait(value);
-    // This is the commonest case, and the fastest: there is nothing to wait for, and no stop.
-    if (isThere && !this.#hasStopped && !this.#pace.isTurnDue()) return value;
-    const task = this.#current.getStore();
-    if (task === undefined) return value;
-    if (task.stops > 0) {
-      const stopped = this.#afterStop<T>(task);
-      if (stopped) return stopped;
+  readonly awaiting = <T>(value: T, isTop?: unknown): T | Promise<Awaited<T>> =>
+    mayWait(value) ? this.#coming(value, isTop !== undefined) : this.#there(value);
+
+  /** Gives what an await that may run many times awaits first; `place` is a number for where it is. */
+  readonly begin = <T>(value: T, place: number, isTop?: unknown): unknown => {
+    if (!mayWait(value)) return this.#there(value);
+    const pace = this.#pace, misses = this.#misses;
+    if (!pace.isQuick || misses[place] > 0 || --pace.left <= 0) {
+      if (misses[place] > 0) misses[place]--;
+      return this.#coming(value, isTop !== undefined);
     }
-    // Tasks of earlier cells are no longer to be stopped.
-    if (!task.isRunning) return value;
-    if (!isThere) return this.#wait<T>(task, value, isTop !== undefined);
-    if (this.#hasStopped && !this.#pace.isTurnDue()) return value;
-    return new Promise((resolve) => this.#turn(() => resolve(value as Awaited<T>)));
+    const task = this.#current.getStore();
+    if (task === undefined || task.stops > 0 || !task.isRunning) {
+      return this.#coming(value, isTop !== undefined);
+    }
+    const look = this.#looks.begin(place, isTop !== undefined), { gives, throws } = look;
+    apply(nativeThen, resolvedWith(value), [gives, throws]);
+    return look.mark;
   };
 
+  /** Takes what such an await has given; falsy where it has to wait for the {@link rest}. */
+  readonly end: (value: unknown) => unknown;
+  /** Gives the value of such an await in the end. */
+  readonly out: (value: unknown) => unknown;
+
+  /** Gives what such an await waits for where its promise has not been settled at once. */
+  readonly rest = (): unknown => {
+    const look = this.#looks.takeLate(), task = this.#current.getStore();
+    if (look === null) return undefined;
+    this.#misses[look.place] = MISSES;
+    const stopped = task !== undefined && task.stops > 0 ? this.#afterStop(task) : null;
+    if (stopped) return stopped;
+    const promise = new Promise(takeHandlers);
+    // Nobody stops what belongs to no task.
+    look.waiting = this.#wait(task?.ring ?? new Wait(false, 0, ignore), look.isTop, task?.stops ?? 0);
+    return promise;
+  };
+
+  /** What is awaited where nothing is to be waited for. */
+  #there<T>(value: T): T | Promise<Awaited<T>> {
+    // This is the commonest case, and the fastest: there is nothing to wait for, and no stop.
+    const isDue = this.#pace.isTurnDue();
+    if (!this.#hasStopped && !isDue) return value;
+    const task = this.#current.getStore();
+    if (task === undefined) return value;
+    const stopped = task.stops > 0 ? this.#afterStop<T>(task) : null;
+    if (stopped) return stopped;
+    // Tasks of earlier cells are no longer to be stopped.
+    if (!task.isRunning || !isDue) return value;
+    return new Promise((resolve) => this.#turn(() => resolve(value as Awaited<T>)));
+  }
+
   /** A promise of what another one gives, unless a stop comes first. */
-  #wait<T>(task: Task, value: unknown, isTop: boolean): Promise<Awaited<T>> {
+  #coming<T>(value: T, isTop: boolean): T | Promise<Awaited<T>> {
+    const task = this.#current.getStore();
+    if (task === undefined) return value;
+    const stopped = task.stops > 0 ? this.#afterStop<T>(task) : null;
+    if (stopped) return stopped;
+    if (!task.isRunning) return value;
     // As the language does: a promise is taken as it is, and of anything else `then` is asked once, and what that gives
     // is waited for to the end.
     const source = resolvedWith(value);
     const promise = new Promise<Awaited<T>>(takeHandlers);
+    apply(nativeThen, source, this.#wait(task.ring, isTop, task.stops));
+    return promise;
+  }
+
+  /** Puts a wait into a ring, whose end settles the newest promise. */
+  #wait(ring: Wait, isTop: boolean, stops: number): Waiting {
     const resolve = lastResolve, reject = lastReject;
-    const wait = new Wait(isTop, task.stops, reject);
-    task.ring.add(wait);
-    const settled = [(result: unknown) => {
+    const wait = new Wait(isTop, stops, reject);
+    ring.add(wait);
+    return [(result) => {
       if (this.#pace.isTurnDue()) return this.#turn(() => wait.remove() && resolve(result));
       wait.remove();
       resolve(result);
-    }, (reason: unknown) => {
+    }, (reason) => {
       wait.remove();
       reject(reason);
     }];
-    apply(nativeThen, source, settled);
-    return promise;
   }
 
   /**
@@ -204,6 +260,7 @@ export class Cells {
    * code that will never go on, or was to be told of the stop by such code, is told of it again.
    */
   letGo(): void {
+    this.#looks.forget();
     for (const task of this.#running) {
       const { ring, stops } = task;
       for (let wait = ring.after, next = wait.after; wait !== ring; wait = next, next = wait.after) {

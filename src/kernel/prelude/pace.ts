@@ -16,6 +16,8 @@ const RAREST_LOOK = 64, QUICK_MS = 0.5, SLOW_MS = 5;
 export class Pace {
   /** Awaits that are left to the next look. */
   left = 1;
+  /** Whether many awaits in a row were quick. */
+  isQuick = false;
   #interval = 1;
   #turnedAt = performance.now();
   #lookedAt = 0;
@@ -28,6 +30,7 @@ export class Pace {
     if (passed < QUICK_MS) this.#interval = Math.min(RAREST_LOOK, 2 * this.#interval);
     else if (passed > SLOW_MS) this.#interval = 1;
     this.left = this.#interval;
+    this.isQuick = this.#interval === RAREST_LOOK;
     return now - this.#turnedAt >= TURN_MS;
   }
 
@@ -35,5 +38,6 @@ export class Pace {
   beginTurn(): void {
     this.#turnedAt = performance.now();
     this.#interval = this.left = 1;
+    this.isQuick = false;
   }
 }

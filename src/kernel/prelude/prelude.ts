@@ -165,6 +165,10 @@ export class Prelude {
         cells.enter(id);
       },
       awaiting: cells.awaiting,
+      begin: cells.begin,
+      end: cells.end,
+      rest: cells.rest,
+      out: cells.out,
       looping: cells.looping,
       iterating: cells.iterating,
       value: (value) => void (this.#value = { value, isHidden: false }),

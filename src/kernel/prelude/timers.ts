@@ -9,9 +9,11 @@ import process from "node:process";
 import { syncBuiltinESMExports } from "node:module";
 import nodeTimers from "node:timers";
 import timerPromises from "node:timers/promises";
+import { promisify } from "node:util";
 import {
   AbortController,
   AbortSignal,
+  clearImmediate,
   clearInterval,
   DOMException,
   globalObject,
@@ -21,9 +23,10 @@ import {
   queueMicrotask,
   Reflect,
   SharedAtomics,
+  Symbol,
   WebAssembly,
 } from "../natives.ts";
-import { jobAfter, LONGEST_MS } from "./alarm.ts";
+import { jobAfter, jobSoon, LONGEST_MS } from "./alarm.ts";
 
 type Callback = (...args: unknown[]) => unknown;
 type Timer = (callback: unknown, ...rest: unknown[]) => unknown;
@@ -73,9 +76,15 @@ async function inTurn<T>(promise: Promise<T>): Promise<T> {
   }
 }
 
-function replace(owner: object, name: string, native: object, value: object): void {
-  // The replacement keeps the name and the properties of the original.
-  Object.defineProperties(value, Object.getOwnPropertyDescriptors(native));
+function replace(
+  owner: object,
+  name: string,
+  native: object,
+  value: object,
+  own: PropertyDescriptorMap = {},
+): void {
+  // The replacement keeps the name and the properties of the original, but for those of its own.
+  Object.defineProperties(value, { ...Object.getOwnPropertyDescriptors(native), ...own });
   const { enumerable = false } = Object.getOwnPropertyDescriptor(owner, name) ?? {};
   Object.defineProperty(owner, name, { value, configurable: true, writable: true, enumerable });
 }
@@ -119,37 +128,51 @@ export function replaceTicks(): void {
 
 /** The parts of what the runtime's timers give back. */
 interface Handle {
-  readonly _destroyed: boolean;
+  _destroyed: boolean;
+  _onTimeout: unknown;
+  _idleTimeout: number;
+  refresh(): unknown;
 }
 
-/** Replaces the timers, those of `node:timers`, which are the same functions, and the one of `node:timers/promises`. */
+/** Replaces the timers, those of `node:timers`, which are the same functions, and those of `node:timers/promises`. */
 export function replaceTimers(): void {
-  for (const name of ["setTimeout", "setInterval", "setImmediate"] as const) {
-    const native = Reflect.get(globalObject, name) as Timer;
-    const timer = name === "setImmediate" ? immediateOf(native) : timerOf(native, name === "setInterval");
-    replace(globalObject, name, native, timer);
-    Object.defineProperty(nodeTimers, name, {
-      value: timer,
-      configurable: true,
-      writable: true,
-      enumerable: true,
-    });
-  }
-  replacePromised();
+  const promised = replacePromised();
+  const replaced = (name: string, make: (native: Timer) => Timer) => {
+    const native = Reflect.get(globalObject, name) as Timer, value = make(native), own = promised[name];
+    replace(globalObject, name, native, value, own ? { [promisify.custom]: { value: own } } : {});
+    Object.defineProperty(nodeTimers, name, { value, configurable: true, writable: true, enumerable: true });
+  };
+  const { set, clear } = immediatesOf(clearImmediate as (handle: unknown) => void);
+  replaced("setTimeout", (native) => timerOf(native, false));
+  replaced("setInterval", (native) => timerOf(native, true));
+  replaced("setImmediate", set);
+  replaced("clearImmediate", () => clear);
+  syncBuiltinESMExports();
 }
 
-/** The function of `node:timers/promises`. */
-function replacePromised(): void {
-  const native = timerPromises.setTimeout as Timer;
-  replace(timerPromises, "setTimeout", native, (delay: unknown, value: unknown, options?: object) => {
-    if (options !== undefined || delay !== undefined && typeof delay !== "number") {
-      return native(delay, value, options);
-    }
-    return new Promise((resolve) =>
-      jobAfter(delay !== undefined && delay >= 1 ? delay : 1, () => resolve(value))
-    );
+/** The functions of `node:timers/promises`, by name; those with options are the runtime's. */
+function replacePromised(): Readonly<Record<string, Timer>> {
+  const { setTimeout: later, setImmediate: soon } = timerPromises as unknown as Record<string, Timer>;
+  const promised: Record<string, Timer> = {
+    setTimeout: (delay, value, options) => {
+      if (options !== undefined || delay !== undefined && typeof delay !== "number") {
+        return later(delay, value, options);
+      }
+      return new Promise((resolve) =>
+        jobAfter(delay !== undefined && delay >= 1 ? delay : 1, () => resolve(value))
+      );
+    },
+    setImmediate: (value, options) =>
+      options === undefined ? new Promise((resolve) => jobSoon(() => resolve(value))) : soon(value, options),
+  };
+  replace(timerPromises, "setTimeout", later, promised.setTimeout);
+  replace(timerPromises, "setImmediate", soon, promised.setImmediate);
+  const { scheduler } = timerPromises, { wait } = scheduler;
+  replace(Object.getPrototypeOf(scheduler), "wait", wait, function (this: unknown, ...args: unknown[]) {
+    const [delay, options] = args, isPlain = this === scheduler && options === undefined;
+    return isPlain ? promised.setTimeout(delay, undefined) : Reflect.apply(wait, this, args);
   });
-  syncBuiltinESMExports();
+  return promised;
 }
 
 /** Makes a timer. Its handle is one of the runtime's, set for the longest time, so that every method of handles works on it. */
@@ -160,11 +183,10 @@ function timerOf(native: Timer, isInterval: boolean): Timer {
     const given = Number(delay), milliseconds = given >= 1 && given <= LONGEST_MS ? given : 1;
     const call: Call = { by: running, isRunning: false };
     const handle = native(() => {}, LONGEST_MS) as Handle;
-    const end = () => clearInterval(handle as unknown as number);
+    const end = () => clearInterval(handle as unknown as number), nativeRefresh = handle.refresh;
     let settings = 0, isOver = false;
     const set = () => {
-      const setting = ++settings, isAgain = isOver;
-      const isDead = () => handle._destroyed && !isAgain || setting !== settings;
+      const setting = ++settings, isDead = () => handle._destroyed || setting !== settings;
       jobAfter(milliseconds, () => {
         if (isDead()) return;
         if (call.isRunning) return end();
@@ -178,8 +200,15 @@ function timerOf(native: Timer, isInterval: boolean): Timer {
       }, isDead);
     };
     const refresh = () => {
-      // A timer that has fired begins anew; one that was cleared does not.
-      if (!handle._destroyed || isOver) set();
+      if (handle._destroyed) {
+        // A timer that has fired begins anew; one that was cleared does not.
+        if (!isOver) return handle;
+        isOver = false;
+        handle._onTimeout = ignore;
+        handle._idleTimeout = LONGEST_MS;
+        Reflect.apply(nativeRefresh, handle, []);
+      }
+      set();
       return handle;
     };
     Object.defineProperty(handle, "refresh", { value: refresh, configurable: true, writable: true });
@@ -188,14 +217,73 @@ function timerOf(native: Timer, isInterval: boolean): Timer {
   };
 }
 
-function immediateOf(native: Timer): Timer {
-  return (callback, ...args) => {
-    if (typeof callback !== "function") return native(callback, ...args);
-    const call: Call = { by: running, isRunning: false };
-    return native(function (this: unknown) {
-      queueMicrotask(() => {
-        if (!call.by?.isRunning) runCall(call, callback as Callback, this, args);
-      });
-    });
-  };
+/** The parts of what the runtime's immediates give back. */
+interface ImmediateHandle {
+  _destroyed: boolean;
+  _onImmediate: unknown;
 }
+
+/**
+ * Makes immediates. A handle is one of the runtime's that was cleared, and looks as if it were not, so that the runtime does
+ * not count it.
+ */
+function immediatesOf(nativeClear: (handle: unknown) => void): {
+  set: (native: Timer) => Timer;
+  clear: (handle: unknown) => void;
+} {
+  const clear = (handle: unknown): void => {
+    const own = handle as ImmediateHandle | null | undefined;
+    if (own?._onImmediate !== ignore) return nativeClear(handle);
+    own._destroyed = true;
+    own._onImmediate = null;
+    setRef(own, false);
+  };
+  const set = (native: Timer): Timer => {
+    const methods = methodsOf(native(ignore), clear);
+    return (callback, ...args) => {
+      if (typeof callback !== "function") return native(callback, ...args);
+      const call: Call = { by: running, isRunning: false };
+      const handle = native(ignore) as ImmediateHandle;
+      nativeClear(handle);
+      Object.setPrototypeOf(handle, methods);
+      handle._destroyed = false;
+      handle._onImmediate = ignore;
+      setRef(handle, true);
+      jobSoon(() => {
+        if (handle._destroyed) return;
+        clear(handle);
+        if (!call.by?.isRunning) runCall(call, callback as Callback, handle, args);
+      });
+      return handle;
+    };
+  };
+  return { set, clear };
+}
+
+/** The prototype of handles, without the methods by which the runtime counts those that keep it going. */
+function methodsOf(native: unknown, clear: (handle: unknown) => void): object {
+  const method = (value: (this: object) => unknown) => ({ value, configurable: true, writable: true });
+  return Object.create(Object.getPrototypeOf(native), {
+    ref: method(function () {
+      return setRef(this, true);
+    }),
+    unref: method(function () {
+      return setRef(this, false);
+    }),
+    [Symbol.dispose]: method(function () {
+      return clear(this);
+    }),
+  });
+}
+
+/** Changes what `hasRef` of a handle says. */
+function setRef(handle: object, isOn: boolean): object {
+  refed ??= Object.getOwnPropertySymbols(handle).find(({ description }) => description === "refed");
+  if (refed !== undefined) Reflect.set(handle, refed, isOn);
+  return handle;
+}
+
+/** The name by which handles keep that; known with the first of them. */
+let refed: symbol | undefined;
+
+function ignore(): void {}
