@@ -35,6 +35,7 @@ export const {
   setTimeout,
   SharedArrayBuffer,
   String,
+  SuppressedError,
   Symbol,
   SyntaxError,
   TextDecoder,
