@@ -36,6 +36,7 @@ export const {
   setTimeout,
   SharedArrayBuffer,
   String,
+  SuppressedError,
   Symbol,
   SyntaxError,
   TextDecoder,

@@ -29,7 +29,11 @@ const shortened = (code: string) =>
 Deno.test("cell: awaits wait by way of the kernel, values and errors are handed over, and nothing else changes", async (t) => {
   const cases: readonly (readonly [code: string, expected: string])[] = [
     ["await f(await g())", "E;try{K.value((await W(f(await W(g(),1)),1)))C"],
-    ["for await (const x of y()) z(x)", "E;try{for await (const x of I(y(),1)) z(x)C"],
+    ["for await (const x of y()) z(x)", "E;try{for await (const x of I(y(),1)) z(x)C;void 0;"],
+    ["if (a) b;", "E;try{if (a) b;C;void 0;"],
+    ["{a: 1};", "E;try{{a: 1}C;;void 0;"],
+    ["const enum A { B }", "E; enum A { B }"],
+    ["#!/bin/deno\n5", "///bin/deno\nE;try{K.value((5))C"],
     [
       "const f = async () => { await (1, 2) }",
       "E;const f = async () => {D; w.out(w.end(await (w.begin((1, 2),3)))||await w.rest()) }",

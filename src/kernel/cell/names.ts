@@ -44,9 +44,53 @@ export function declaredNames(cell: ParsedCell): string[] {
   return [...new Set(names)];
 }
 
+/** How and where a name is declared. */
+export interface Declaration {
+  /** The word that declares it: "const", "let", "function", "import" and so on. */
+  readonly word: string;
+  /** Where the name stands, as a place in the code. */
+  readonly at: number;
+}
+
+/** The names that the statements of a cell declare for the notebook: name → how, and where. */
+export function declarationsOf({ statements, shift }: ParsedCell): ReadonlyMap<string, Declaration> {
+  const found = new Map<string, Declaration>();
+  const add = (name: unknown, word: string) => {
+    if (!isNode(name)) return;
+    for (const { name: text, start } of identifiersIn(name)) {
+      found.set(String(text), { word, at: start - shift });
+    }
+  };
+  for (const statement of statements) {
+    const declaration = isNode(statement.declaration) ? statement.declaration : statement;
+    const { type, id, kind, declare } = declaration;
+    const specifiers = Array.isArray(statement.specifiers) ? statement.specifiers.filter(isNode) : [];
+    if (type === "ImportDeclaration" && statement.importKind !== "type") {
+      for (const item of specifiers) if (item.importKind !== "type") add(item.local, "import");
+    }
+    if (type === "VariableDeclaration" && declare !== true && Array.isArray(declaration.declarations)) {
+      for (const item of declaration.declarations.filter(isNode)) add(item.id, String(kind));
+    }
+    const word = WORDS[type];
+    if (word !== undefined && declare !== true) add(id, word);
+  }
+  return found;
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  ClassDeclaration: "class",
+  FunctionDeclaration: "function",
+  TSEnumDeclaration: "enum",
+  TSModuleDeclaration: "namespace",
+};
+
 /** The names that a pattern binds: no keys, and no types. */
 function namesIn(pattern: SyntaxNode): string[] {
-  if (pattern.type === "Identifier") return [String(pattern.name)];
+  return identifiersIn(pattern).map(({ name }) => String(name));
+}
+
+function identifiersIn(pattern: SyntaxNode): SyntaxNode[] {
+  if (pattern.type === "Identifier") return [pattern];
   const keys = new Set<unknown>();
   for (const node of walk([pattern])) {
     if (node.type === "ObjectProperty" && node.key !== node.value) keys.add(node.key);
@@ -55,8 +99,7 @@ function namesIn(pattern: SyntaxNode): string[] {
       for (const inner of walk([node.right])) keys.add(inner);
     }
   }
-  return [...walk([pattern])].filter((node) => node.type === "Identifier" && !keys.has(node))
-    .map(({ name }) => String(name));
+  return [...walk([pattern])].filter((node) => node.type === "Identifier" && !keys.has(node));
 }
 
 function addImports(statement: SyntaxNode, imported: Map<string, ImportedName>): void {

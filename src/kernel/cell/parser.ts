@@ -38,8 +38,11 @@ export interface CellMistake {
 const PLUGINS: readonly ParserPlugin[] = [
   "typescript",
   "decorators",
+  "decoratorAutoAccessors",
+  "deferredImportEvaluation",
   "explicitResourceManagement",
   "importAttributes",
+  "sourcePhaseImports",
 ];
 /** These errors mean that the code ended too early, wherever they are found. */
 const UNFINISHED = /Unterminated (template|comment)|Unterminated JSX/;

@@ -49,6 +49,8 @@ interface Planned extends Insertion {
 }
 
 const CALL_END = -4, LOOP_END = -3, VALUE_END = -2, STATEMENT_END = -1;
+/** Behind all that ends something. */
+const NOTHING = -0.5;
 const ENTER = 0, STATEMENT = 1, VALUE = 2, LOOP = 3, CALL = 4, CELL_END = 5;
 
 /** By this name stack traces know a cell. */
@@ -59,8 +61,10 @@ export function nameOfCell(number: number): string {
 /** The code to run for a cell. */
 export function rewriteCell(code: string, cell: ParsedCell, number: number): RewrittenCell {
   const { statements, shift, isObject } = cell;
-  if (statements.length === 0) return { code, insertions: [] };
   const plan = new Plan(shift);
+  // The line that names the interpreter of a script is allowed at the very beginning alone, where the kernel's own code is.
+  if (code.startsWith("#!")) plan.change(0, 2, "//");
+  if (statements.length === 0) return plan.apply(code);
   const own = new Set(walkOwn(statements)), loops = findLoops(statements);
   const names = planLoops(plan, new Set(loops.values()), own);
   const repeated = findRepeatedAwaits(statements);
@@ -143,6 +147,8 @@ function planFunction(plan: Plan, node: SyntaxNode): void {
   plan.end(end, ")}");
 }
 
+/** The value of such a statement is that of whatever ran last within it, which nobody has asked for. */
+const VALUELESS = /^(For|While|DoWhile|Empty|ExportAll)/;
 const DECLARATIONS = /^(Function|Class|TS|Enum|Import|Export|Empty|Interface)|^VariableDeclaration$/;
 
 function planStatement(plan: Plan, code: string, statement: SyntaxNode, isLast: boolean): void {
@@ -153,17 +159,32 @@ function planStatement(plan: Plan, code: string, statement: SyntaxNode, isLast: 
     return;
   }
   const declaration = isNode(statement.declaration) ? statement.declaration : statement;
+  const endsInSemicolon = code[statement.end - 1 - plan.shift] === ";";
+  const isValueless = VALUELESS.test(statement.type) ||
+    endsInSemicolon && !isExpression(statement) && !DECLARATIONS.test(statement.type);
+  if (isLast && isValueless) plan.insert(statement.end, ";void 0;", NOTHING);
   if (declaration.type === "VariableDeclaration") return planDeclaration(plan, declaration);
+  if (declaration.type === "TSEnumDeclaration") return planEnum(plan, code, declaration);
   if (DECLARATIONS.test(statement.type)) return;
   const { expression } = statement;
-  if (isLast && statement.type === "ExpressionStatement" && isNode(expression)) {
-    const isHidden = code[statement.end - 1 - plan.shift] === ";";
+  if (isLast && isExpression(statement) && isNode(expression)) {
     const { start, end } = expression;
-    plan.insert(start, `${BRIDGE}.${isHidden ? "hidden" : "value"}((`, VALUE);
+    plan.insert(start, `${BRIDGE}.${endsInSemicolon ? "hidden" : "value"}((`, VALUE);
     plan.insert(end, "))", VALUE_END);
   }
   plan.insert(statement.start, "try{", STATEMENT);
   plan.insert(statement.end, CATCH(statement.start - plan.shift), STATEMENT_END);
+}
+
+function isExpression({ type }: SyntaxNode): boolean {
+  return type === "ExpressionStatement";
+}
+
+/** An enum that is a constant would be gone with its cell: later ones would not know its members. */
+function planEnum(plan: Plan, code: string, node: SyntaxNode): void {
+  if (node.const !== true || node.declare === true) return;
+  const start = node.start - plan.shift;
+  if (code.startsWith("const", start)) plan.change(start, "const".length, "");
 }
 
 /** Guards the values of a declaration, except functions and plain values, whose names come from the declaration. */
@@ -212,6 +233,11 @@ class Plan {
 
   replace(node: SyntaxNode, text: string): void {
     this.#planned.push({ at: node.start - this.shift, text, order: CALL, removed: node.end - node.start });
+  }
+
+  /** Puts a text in place of so many letters of the code. */
+  change(at: number, removed: number, text: string): void {
+    this.#planned.push({ at, text, order: CALL, removed });
   }
 
   /** Puts a call around an expression. */

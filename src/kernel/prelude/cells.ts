@@ -14,7 +14,7 @@ import { laterTurn } from "./timers.ts";
 import type { LoopAwaits } from "./bridge.ts";
 import { Looks, type Waiting } from "./looks.ts";
 import { FREE_LOOP, Interrupted, LoopWait, Wait } from "./waits.ts";
-import { Promise, Reflect, Set, Symbol, Uint8Array } from "../natives.ts";
+import { Promise, Reflect, Set, String, Symbol, TypeError, Uint8Array } from "../natives.ts";
 
 /** A cell, or a message to a comm, with all that was started by it. */
 interface Task {
@@ -277,12 +277,13 @@ export class Cells {
     items: AsyncIterable<T> | Iterable<T | PromiseLike<T>>,
     isTop?: unknown,
   ): AsyncIterable<T> | Iterable<T | PromiseLike<T>> => {
-    if (items === null || items === undefined || typeof items === "string") return items;
+    if (typeof items === "string") return items;
+    // The language's own error would quote the code that was put in.
+    if (items === null || items === undefined) throw new TypeError(`${items} is not async iterable`);
     const open: unknown = (items as AsyncIterable<T>)[Symbol.asyncIterator];
     const isAsync = open !== null && open !== undefined;
     const begin = isAsync ? open : (items as Iterable<T>)[Symbol.iterator];
-    // The language's own error says what is wrong with it.
-    if (typeof begin !== "function") return items;
+    if (typeof begin !== "function") throw new TypeError(`${nameOf(items)} is not async iterable`);
     return {
       [Symbol.asyncIterator]: () => {
         const iterator = Reflect.apply(begin, items, []) as AsyncIterator<T> & Iterator<T>;
@@ -374,6 +375,11 @@ function throwIn(waits: readonly Wait[]): void {
   // All throw the same error: a chain of calls without end has millions of awaits.
   const reason = new Interrupted();
   for (const wait of waits) wait.interrupt(reason);
+}
+
+function nameOf(value: unknown): string {
+  const isPlain = typeof value !== "object" && typeof value !== "function";
+  return isPlain ? `${typeof value} ${String(value)}` : typeof value;
 }
 
 /** Whether an await would ask it for its `then`, which is not asked here: it may be a getter. */

@@ -5,15 +5,18 @@
  * Invariant: whatever was thrown, something is told, and telling it throws nothing.
  */
 
+import process from "node:process";
 import type { JsonObject } from "../protocol/message.ts";
-import { Deno, Error, String } from "../natives.ts";
+import { addEventListener, Deno, Error, Object, String, SuppressedError } from "../natives.ts";
+
+/** Errors within errors are told so deep. */
+const DEPTH = 4;
 
 /** The content of an error message. */
 export function failureOf(thrown: unknown, colors: boolean): JsonObject {
   // A Proxy may throw even when asked that.
   const isError = attempt(() => thrown instanceof Error) === true;
-  const text = attempt(() => Deno.inspect(thrown, { colors, depth: 4 })) ??
-    "[what was thrown cannot be shown]";
+  const text = textOf(thrown, isError, colors, 0);
   return {
     ename: isError ? attempt(() => String((thrown as Error).name)) || "Error" : kindOf(thrown),
     evalue:
@@ -21,6 +24,45 @@ export function failureOf(thrown: unknown, colors: boolean): JsonObject {
         "",
     traceback: (isError ? text : `Uncaught ${text}`).split("\n"),
   };
+}
+
+function textOf(thrown: unknown, isError: boolean, colors: boolean, depth: number): string {
+  const text = attempt(() => Deno.inspect(thrown, { colors, depth: 4 })) ??
+    // An error that does not let itself be shown has a trace all the same.
+    (isError ? attempt(() => String((thrown as Error).stack)) : null) ?? "[what was thrown cannot be shown]";
+  if (!isError || depth === DEPTH || attempt(() => thrown instanceof SuppressedError) !== true) return text;
+  // The runtime shows neither of its two errors.
+  const parts = (["error", "suppressed"] as const).map((name) => {
+    const part = attempt(() => (thrown as SuppressedError)[name]);
+    const inner = textOf(part, attempt(() => part instanceof Error) === true, colors, depth + 1);
+    return `  [${name}]: ${inner.split("\n").join("\n  ")}`;
+  });
+  return [text, ...parts].join("\n");
+}
+
+/**
+ * Hears of errors that nobody catches, and has the kernel go on; `tell` is told of those that no listener of the notebook's
+ * own takes, one of the page's or of Node's.
+ */
+export function hearErrors(tell: (thrown: unknown) => void): void {
+  const hear = async (event: Event, thrown: unknown, nodeName: string) => {
+    const isNodes = process.listenerCount(nodeName) > 0;
+    // Node's part hears of a rejection that nobody has taken before.
+    if (isNodes && nodeName === "unhandledRejection") return;
+    let isTaken = isNodes;
+    event.preventDefault();
+    Object.defineProperty(event, "preventDefault", {
+      value: () => void (isTaken = true),
+      configurable: true,
+    });
+    // Listeners of the notebook hear of it after this one. What goes on then still belongs to the same cell.
+    await null;
+    if (!isTaken) tell(thrown);
+  };
+  addEventListener("error", (event) => {
+    hear(event, event.error ?? new Error(event.message), "uncaughtException");
+  });
+  addEventListener("unhandledrejection", (event) => hear(event, event.reason, "unhandledRejection"));
 }
 
 /** The kind of a thrown value that is no error. */

@@ -37,6 +37,8 @@ export class Outputs {
   readonly #later: (work: () => void, milliseconds: number) => void;
   readonly #sent: (letters: number) => void;
   #pieces: string[] = [];
+  /** Where errors begin and end in the text that waits. */
+  #traces: number[] = [];
   #length = 0;
   #name: StreamName = "stdout";
   #origin: Origin | null = null;
@@ -63,6 +65,14 @@ export class Outputs {
     this.#sentAt = -Infinity;
     // The timer may have been lost with code that was terminated.
     this.#isTimed = false;
+  }
+
+  /** Shows an error: the proxy quotes the line that threw it. */
+  writeTrace(text: string): void {
+    const name = "stderr", origin = this.#originNow();
+    if (this.#length > 0 && (this.#name !== name || !isSame(origin, this.#origin))) this.flush();
+    this.#traces.push(this.#length, this.#length + text.length);
+    this.write(name, text, origin);
   }
 
   /** Shows text. */
@@ -106,8 +116,10 @@ export class Outputs {
   /** Sends the text that waits. */
   flush(): void {
     if (this.#length === 0) return;
-    const content = { name: this.#name, text: this.#pieces.join("") };
+    const traces = this.#traces.length > 0 ? { traces: this.#traces } : {};
+    const content = { name: this.#name, text: this.#pieces.join(""), ...traces };
     this.#pieces = [];
+    this.#traces = [];
     this.#length = 0;
     this.#broadcast(this.#marker, { kind: "output", origin: this.#origin, type: "stream", content });
     this.#sent(content.text.length);

@@ -10,7 +10,7 @@ import { BRIDGE_NAME, type KernelBridge, type PreludeSettings } from "./bridge.t
 import { Cells } from "./cells.ts";
 import { type CommNews, Comms } from "./comms.ts";
 import { replaceConsole } from "./console.ts";
-import { failureOf } from "./failures.ts";
+import { failureOf, hearErrors } from "./failures.ts";
 import { Flow } from "./flow.ts";
 import { missingNames, registerPackages } from "./imports.ts";
 import { type DenoInternals, denoInternals } from "./internals.ts";
@@ -22,7 +22,7 @@ import { type Broadcast, Outputs } from "./outputs.ts";
 import { restrict } from "./permissions.ts";
 import { replacePrograms, ShownPrograms } from "./programs.ts";
 import { replacePrompts } from "./prompts.ts";
-import { replaceStdio } from "./stdio.ts";
+import { replaceStdio, type Write } from "./stdio.ts";
 import { CellTests } from "./tests.ts";
 import { forgetCall, laterTurn, replaceTasks, replaceTicks, replaceTimers } from "./timers.ts";
 import { nameFrames } from "./traces.ts";
@@ -30,11 +30,9 @@ import { type Bundle, bundleOf } from "./values.ts";
 import { Interrupted } from "./waits.ts";
 import { startWatchdog } from "./watchdog.ts";
 import {
-  addEventListener,
   Array,
   Atomics,
   Deno,
-  Error,
   evaluate,
   globalObject,
   Int32Array,
@@ -124,14 +122,15 @@ export class Prelude {
     replaceTasks();
     replaceTicks();
     this.#replaceOutputs();
-    const write = (name: "stdout" | "stderr", text: string) => this.#outputs.write(name, text);
+    const originNow = () => this.#cells.origin;
+    const write: Write = (name, text, origin = originNow()) => this.#outputs.write(name, text, origin);
     const { readLine } = replacePrompts(
       stoppedAnswer,
       (text) => write("stdout", text),
       (press) => this.#cells.hear(press),
     );
-    replaceStdio(write);
-    replacePrograms({ write, originNow: () => this.#cells.origin, programs: this.#programs });
+    replaceStdio(write, originNow);
+    replacePrograms({ write, originNow, programs: this.#programs });
     replaceKeyboard(readLine, () => this.#cells.cell !== null, laterTurn);
     this.#lastValues.install();
     this.#tests.install();
@@ -231,19 +230,16 @@ export class Prelude {
 
   /** Tells errors that nobody catches below their cell; the kernel goes on. */
   #hearErrors(): void {
-    const tell = (event: Event, thrown: unknown) => {
-      event.preventDefault();
+    hearErrors((thrown) => {
       // Nobody needs to hear of a stop but the cell.
       if (!(thrown instanceof Interrupted)) this.#tellUncaught(thrown);
-    };
-    addEventListener("error", (event) => tell(event, event.error ?? new Error(event.message)));
-    addEventListener("unhandledrejection", (event) => tell(event, event.reason));
+    });
   }
 
   #tellUncaught(thrown: unknown): void {
     const { traceback } = failureOf(thrown, this.#colors);
     const text = (traceback as string[]).join("\n");
-    this.#outputs.write("stderr", `${text.startsWith("Uncaught") ? "" : "Uncaught "}${text}\n`);
+    this.#outputs.writeTrace(`${text.startsWith("Uncaught") ? "" : "Uncaught "}${text}\n`);
   }
 
   #tellFailure(thrown: unknown, at: number | null = null): unknown {

@@ -2,9 +2,10 @@
  * Shows what cells write to the standard streams themselves. The stock kernel shows what comes by way of `console` alone.
  */
 
-import fs from "node:fs";
 import process from "node:process";
 import { syncBuiltinESMExports } from "node:module";
+import type { Origin } from "./outputs.ts";
+import { replaceFiles } from "./numbered_files.ts";
 import {
   ArrayBuffer,
   Deno,
@@ -18,17 +19,22 @@ import {
   WritableStream,
 } from "../natives.ts";
 
-/** Shows text. */
-export type Write = (name: "stdout" | "stderr", text: string) => void;
+/** Shows text, below the cell that the running code belongs to unless one is given. */
+export type Write = (name: "stdout" | "stderr", text: string, origin?: Origin | null) => void;
 
 const STREAMS = ["stdout", "stderr"] as const;
 
 /** Replaces the ways to write. */
-export function replaceStdio(write: Write): void {
+export function replaceStdio(write: Write, originNow: () => Origin | null): void {
   const writers = STREAMS.map((name) => {
     const decoder = new TextDecoder();
+    let last: Origin | null = null;
     return (bytes: Uint8Array): number => {
-      write(name, decoder.decode(bytes, { stream: true }));
+      const origin = originNow();
+      // Half a letter that one cell has left is no part of what another one writes.
+      if (origin?.id !== last?.id || origin?.kind !== last?.kind) write(name, decoder.decode(), last);
+      last = origin;
+      write(name, decoder.decode(bytes, { stream: true }), origin);
       return bytes.byteLength;
     };
   });
@@ -37,12 +43,21 @@ export function replaceStdio(write: Write): void {
 }
 
 function replaceDeno(name: "stdout" | "stderr", writeSync: (bytes: Uint8Array) => number): void {
-  const writable = new WritableStream<Uint8Array>({ write: (bytes) => void writeSync(bytes) });
+  let writable: WritableStream<Uint8Array> | null = null;
+  const open = () => {
+    const ended = () => void (writable = null);
+    return new WritableStream<Uint8Array>({
+      write: (bytes) => void writeSync(bytes),
+      close: ended,
+      abort: ended,
+    });
+  };
   define(Deno[name], {
     writeSync,
     write: (bytes: Uint8Array) => Promise.resolve(writeSync(bytes)),
   });
-  Object.defineProperty(Deno[name], "writable", { value: writable, configurable: true });
+  // A cell that closes it, as whatever is piped into it does at its end, can run again.
+  Object.defineProperty(Deno[name], "writable", { get: () => writable ??= open(), configurable: true });
 }
 
 /** `process.stdout`, and what is written to the numbers 1 and 2. */
@@ -65,15 +80,7 @@ function replaceNode(writers: readonly ((bytes: Uint8Array) => number)[]): void 
       },
     });
   });
-  const native = fs.writeSync;
-  define(fs, {
-    writeSync: (fd: number, data: string | NodeJS.ArrayBufferView, ...rest: never[]): number => {
-      if (fd !== 1 && fd !== 2) return (native as (...args: unknown[]) => number)(fd, data, ...rest);
-      const bytes = toBytes(data);
-      const [offset, length] = typeof data === "string" ? [] : rest as (number | undefined)[];
-      return writers[fd - 1](bytes.subarray(offset ?? 0, (offset ?? 0) + (length ?? bytes.length)));
-    },
-  });
+  replaceFiles((fd, data) => writers[fd - 1](toBytes(data)));
   syncBuiltinESMExports();
 }
 

@@ -17,6 +17,8 @@ const OWN_FILES = OWN.flatMap(({ href, protocol, pathname }) =>
 /** Frames of libraries, and of the kernel, must not push those of the cell out. */
 const FRAMES = 40;
 
+const EDITED = /\?edited=\d+/;
+
 /** Prepares the traces of all errors from now on. */
 export function nameFrames(): void {
   Error.stackTraceLimit = FRAMES;
@@ -33,7 +35,12 @@ function prepareStackTrace(error: Error, sites: NodeJS.CallSite[]): string {
   for (const site of sites) {
     const file = site.getFileName() ?? "";
     if (file.startsWith("ext:") || OWN_FILES.some((own) => file.startsWith(own))) continue;
-    lines.push(`    at ${site.toString()}`);
+    // The stock kernel's own code has a place, and no name; cells have one, and what is built in has no place.
+    const isStocks = !site.getScriptNameOrSourceURL() && !site.isEval() && site.getLineNumber() !== null;
+    // A trace without any frame would be written as something else.
+    if (isStocks && lines.length > 1) continue;
+    // A module that was edited is known by the name of its file.
+    lines.push(`    at ${site.toString().replace(EDITED, "")}`);
   }
   return lines.join("\n");
 }

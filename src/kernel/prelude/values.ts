@@ -26,8 +26,14 @@ export type Bundle = Record<string, unknown>;
 export type Inspect = (value: unknown) => string;
 
 const DISPLAY = Symbol.for("Jupyter.display");
-/** By one of these properties the stock kernel knows a picture, a chart, an element of a page or a table of another library. */
-const PICTURES = ["toDataURL", "toSpec", "outerHTML", "toRecords"];
+/**
+ * By one of these properties the stock kernel knows a picture, a chart, an element of a page or a table of another library,
+ * where it is of this type.
+ */
+const PICTURES = [["toDataURL", "function"], ["toSpec", "function"], ["outerHTML", "string"], [
+  "toRecords",
+  "function",
+]] as const;
 /** It also knows pictures by their bytes, and what a graphics adapter holds. */
 const BYTES = ["Uint8Array", "GPUTexture", "GPUBuffer"].map((name) => Reflect.get(globalObject, name))
   .filter((kind): kind is new () => object => typeof kind === "function");
@@ -94,8 +100,13 @@ async function wishedBundle(
   }
   const wish: unknown = DISPLAY in value ? Reflect.get(value, DISPLAY) : null;
   if (typeof wish === "function") return await Reflect.apply(wish, value, []) as Bundle;
-  if (PICTURES.some((name) => name in value) || BYTES.some((kind) => value instanceof kind)) {
-    return await format(value);
+  const isPicture = PICTURES.some(([name, type]) =>
+    name in value && typeof Reflect.get(value, name) === type
+  );
+  if (isPicture || BYTES.some((kind) => value instanceof kind)) {
+    // Front ends without pictures, a terminal say, show the text.
+    const text = attempt(() => inspect(value));
+    return { ...(text === null ? {} : { "text/plain": text }), ...await format(value) };
   }
   const table = tableOf(value);
   return { "text/plain": inspect(value), ...(table === null ? {} : { "text/html": table }) };

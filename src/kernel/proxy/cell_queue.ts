@@ -13,7 +13,8 @@ import type { Asker } from "../front/router_socket.ts";
 import { createMessage, type JsonObject, type Message } from "../protocol/message.ts";
 import type { ChildKernel } from "./child.ts";
 import type { News } from "./news.ts";
-import { Positions, quote } from "./positions.ts";
+import { EarlyErrors } from "./early_errors.ts";
+import { Positions, quote, quoteAt } from "./positions.ts";
 
 const DEAD = "DeadKernel";
 /** How long what a front end wants to know beside a cell may take. */
@@ -74,6 +75,7 @@ export class CellQueue {
   #running: OwnCell | null = null;
   readonly #requests = new Map<number, Message>();
   readonly #positions = new Positions();
+  readonly #earlyErrors = new EarlyErrors();
   #last: Message | null = null;
   #failure: JsonObject | null = null;
   #count = 0;
@@ -126,9 +128,16 @@ export class CellQueue {
     return this.#failure;
   }
 
-  /** A text in which places in cells are those of what was written. */
-  translate(text: string): string {
-    return this.#positions.translate(text);
+  /** A text in which places in cells are those of what was written; `traces` are the places in it of errors, from and to. */
+  translate(text: string, traces: readonly number[] = []): string {
+    let result = "", at = 0;
+    for (let pair = 0; pair + 1 < traces.length; pair += 2) {
+      const [from, to] = [traces[pair], traces[pair + 1]];
+      const lines = this.#positions.translateTraceback(text.slice(from, to).split("\n"));
+      result += this.#positions.translate(text.slice(at, from)) + lines.join("\n");
+      at = to;
+    }
+    return result + this.#positions.translate(text.slice(at));
   }
 
   async #runAll(): Promise<void> {
@@ -157,6 +166,10 @@ export class CellQueue {
     const failure = this.#takenFailure();
     // Code that is terminated while it calls into the runtime catches the termination as null.
     const isStop = cell.stops > 0 && failure?.ename === "null";
+    const { parsed } = cell;
+    if ("statements" in parsed && (failure || reply.status === "ok")) {
+      this.#earlyErrors.learn(parsed, `cell ${cell.count}`);
+    }
     if (failure && !isStop) reply = { ...reply, ...failure, status: "error" };
     else if (
       reply.status === "error" || cell.stops > 0 && saysEnd(cell) && !this.#child.isDone(cell.number)
@@ -246,7 +259,7 @@ export class CellQueue {
   }
 
   /** The error that the stock kernel does not tell, or tells of code that nobody has written. */
-  #missingError({ request, parsed, stops }: QueuedCell, reply: JsonObject): JsonObject {
+  #missingError({ request, parsed, stops, count }: OwnCell, reply: JsonObject): JsonObject {
     if (reply.ename === DEAD) return {};
     if (stops > 0) return errorParts("Interrupted", "the cell was stopped; its state is kept");
     if ("text" in parsed) {
@@ -264,10 +277,13 @@ export class CellQueue {
         String(reply.evalue || "the cell failed, and the kernel does not say why"),
       );
     }
-    return {
-      evalue: this.#positions.translate(String(reply.evalue)),
-      traceback: this.#positions.translateTraceback(lines),
-    };
+    const evalue = this.#positions.translate(String(reply.evalue));
+    const early = reply.ename === "SyntaxError" ? this.#earlyErrors.find(parsed, evalue) : null;
+    if (!early) return { evalue, traceback: this.#positions.translateTraceback(lines) };
+    const { traceback } = errorParts("SyntaxError", evalue);
+    const hint = early.hint === null ? [] : ["", early.hint];
+    const place = { code: String(request.content.code ?? ""), at: early.at, label: `cell ${count}` };
+    return { evalue, traceback: [...traceback, ...quoteAt(place), ...hint] };
   }
 
   #abortWaiting(): void {

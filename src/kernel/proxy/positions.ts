@@ -15,6 +15,13 @@ const PREFIX = "'use strict'; void 0;";
 /** Cells of which places can be told, the newest ones. */
 const CELLS = 2000;
 const FRAME = /attune-cell-(\d+)(?::(\d+):(\d+))?/g;
+const FRAME_LINE = /^\s+at .*attune-cell-\d+/;
+/** A frame of no function: of the cell itself, or of what was put into it. */
+const NAMELESS = /^\s+at (async )?attune-cell-\d+(:\d+:\d+)?$/;
+/** The runtime names what it could not take apart by the code that it ran. */
+const GUARD = /__attune_kernel__\.guard\(\.\.\.\)/g;
+/** Modules of Node with functions of the kernel's have an address that holds their text. */
+const BUILTIN = /data:text\/javascript,import%20all%20from%20%22node%3A(\w+)%22[^\s"')]*/g;
 /** Lines that are quoted around the one that threw. */
 const AROUND = 2, WIDEST = 160;
 
@@ -45,8 +52,9 @@ export class Positions {
 
   /** A text in which frames name the cells as people know them. */
   translate(text: string): string {
-    if (!text.includes("attune-cell-")) return text;
-    return text.replace(FRAME, (_, number: string, line?: string, column?: string) => {
+    if (!text.includes("attune") && !text.includes("import%20all%20from")) return text;
+    const named = text.replace(GUARD, "(intermediate value)").replace(BUILTIN, "node:$1");
+    return named.replace(FRAME, (_, number: string, line?: string, column?: string) => {
       const source = this.#sources.get(Number(number));
       if (!source) return "<cell>";
       const place = line === undefined ? null : this.#find(source, Number(line), Number(column));
@@ -54,21 +62,43 @@ export class Positions {
     });
   }
 
-  /** A traceback in which the line that threw is quoted; the statement where no frame is of a cell. */
+  /** A traceback in which the line that threw is quoted; the statement where no frame has a place in a cell. */
   translateTraceback(lines: readonly string[], statement: StatementPlace | null = null): string[] {
-    if (statement && !lines.some((line) => line.includes("attune-cell-"))) {
-      const { code, label } = statement, place = placeAt(lineTable(code), statement.at);
-      return [...lines, ...quote(code, place), `    at <${label}>:${place.line}:${place.column}`];
+    const kept: string[] = [];
+    let isAfterFrame = false, first = -1, quoted: string[] | null = null;
+    for (const line of lines) {
+      const plain = stripVTControlCharacters(line), isFrame = FRAME_LINE.test(plain);
+      const found = isFrame ? this.#placeOf(plain) : null;
+      // The frame below one of the cell is of a function around its code, in which nobody has written anything.
+      const isOwn = isAfterFrame && found !== null && found.isInserted && NAMELESS.test(plain);
+      if (isOwn) continue;
+      isAfterFrame = isFrame;
+      if (isFrame && first === -1) first = kept.length;
+      if (found && quoted === null) {
+        quoted = quote(found.code, found.place);
+        kept.push(...quoted);
+      }
+      kept.push(line);
     }
-    const at = lines.findIndex((line) => /^\s+at .*attune-cell-\d+:\d+/.test(stripVTControlCharacters(line)));
-    const translated = lines.map((line) => this.translate(line));
-    const [found] = at === -1 ? [] : lines[at].matchAll(FRAME);
-    const source = found && this.#sources.get(Number(found[1]));
-    const place = source && this.#find(source, Number(found[2]), Number(found[3]));
-    return source && place ? translated.toSpliced(at, 0, ...quote(source.code, place)) : translated;
+    const translated = (lines: readonly string[]) => lines.map((line) => this.translate(line));
+    if (!statement || quoted !== null) return translated(kept);
+    const above = first === -1 ? kept : kept.slice(0, first);
+    const frames = first === -1 ? [] : kept.slice(first);
+    const named = frames.filter((line) => !NAMELESS.test(stripVTControlCharacters(line)));
+    const [frame, ...mark] = quoteAt(statement).toReversed();
+    return [...translated(above), ...mark.toReversed(), ...translated(named), frame];
   }
 
-  #find(source: Source, line: number, column: number): Place | null {
+  /** The place that a frame of a cell names, with the code that it is in; null where it is not known. */
+  #placeOf(line: string): { code: string; place: Place; isInserted: boolean } | null {
+    const [found] = line.matchAll(FRAME);
+    const source = found?.[2] === undefined ? undefined : this.#sources.get(Number(found[1]));
+    if (!source) return null;
+    const place = this.#find(source, Number(found[2]), Number(found[3]));
+    return place && { code: source.code, place, isInserted: place.isInserted };
+  }
+
+  #find(source: Source, line: number, column: number): OriginalPlace | null {
     source.map ??= readMap(source.rewritten.code);
     const place = source.map?.find(line, line === 1 ? column - PREFIX.length : column);
     return place ? originalOf(source, place) : null;
@@ -84,17 +114,32 @@ function readMap(code: string): SourceMap | null {
   }
 }
 
+/** A place in what was written, and whether what stands there in what ran was put in. */
+interface OriginalPlace extends Place {
+  readonly isInserted: boolean;
+}
+
 /** A place in the rewritten cell as one in what was written. */
-function originalOf({ code, rewritten }: Source, place: Place): Place {
+function originalOf({ code, rewritten }: Source, place: Place): OriginalPlace {
+  const at = (offset: number, isInserted: boolean) => ({
+    ...placeAt(lineTable(code), Math.min(Math.max(0, offset), code.length)),
+    isInserted,
+  });
   const offset = offsetAt(lineTable(rewritten.code), place);
   let added = 0;
-  for (const { at, text, removed } of rewritten.insertions) {
-    const start = at + added;
+  for (const insertion of rewritten.insertions) {
+    const { text, removed } = insertion, start = insertion.at + added;
     if (start > offset) break;
-    if (offset < start + text.length) return placeAt(lineTable(code), Math.min(at, code.length));
+    if (offset < start + text.length) return at(insertion.at, true);
     added += text.length - removed;
   }
-  return placeAt(lineTable(code), Math.min(Math.max(0, offset - added), code.length));
+  return at(offset - added, false);
+}
+
+/** The lines around the beginning of a statement, and the frame that names it. */
+export function quoteAt({ code, at, label }: StatementPlace): string[] {
+  const place = placeAt(lineTable(code), at);
+  return [...quote(code, place), `    at <${label}>:${place.line}:${place.column}`];
 }
 
 /** The lines around a place, with a mark below it. */

@@ -307,8 +307,10 @@ export class KernelProxy implements AsyncDisposable {
 
   /** Texts of errors that are shown name the places in what was written. */
   #withPlaces(content: JsonObject): JsonObject {
-    const { text, data } = content;
-    if (typeof text === "string") return { ...content, text: this.#cells.translate(text) };
+    const { text, data, traces, ...rest } = content;
+    if (typeof text === "string") {
+      return { ...rest, text: this.#cells.translate(text, Array.isArray(traces) ? traces.map(Number) : []) };
+    }
     if (typeof data !== "object" || data === null || !("text/plain" in data)) return content;
     const plain = data["text/plain"];
     return typeof plain === "string" && plain.includes("attune-cell-")
