@@ -283,9 +283,7 @@ function addExactChunk(
     addOneExactly(scratch + WIDE_WEIGHTS_AT, load<usize>(scratch + VALUES_AT), used, sums);
     return;
   }
-  for (let c: usize = 0; c < used; c++, sums += COLUMN_BYTES) {
-    addExactly(scratch + WIDE_WEIGHTS_AT, scratch + VALUES_AT, c << 2, left, sums);
-  }
+  addExactly(scratch + WIDE_WEIGHTS_AT, scratch + VALUES_AT, 0, used, left, sums);
 }
 
 function addPlainChunk(

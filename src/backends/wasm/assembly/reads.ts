@@ -83,8 +83,7 @@ export function addAndRead(job: usize, block: i32, left: i32, target: usize, str
     addAndReadFour(job, block, 16, weights + 32, values, false, sums + 32, far, stride);
     return;
   }
-  addExactly(weights, values, column, 2, mass);
-  addExactly(weights, values, column + 4, 2, mass + COLUMN_BYTES);
+  addExactly(weights, values, column, 2, 2, mass);
   addAndReadFour(job, block, 0, weights, values, true, sums, target, stride);
   addAndReadFour(job, block, 16, weights + 32, values, true, sums + 32, far, stride);
 }
