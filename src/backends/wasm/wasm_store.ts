@@ -2,7 +2,7 @@
  * The store of the backend `wasm`: states in float32, which WebAssembly kernels compute on the caller's
  * thread or, if that is faster, on workers.
  *
- * Invariant between calls: no row is active.
+ * Invariant: only calls that name their rows compute any; which ones stay active in between has no meaning.
  */
 
 import type { SavedArrays } from "../../base/saved_array.ts";
@@ -63,7 +63,7 @@ const COSTS: Costs = {
     pairAgain: 0.15,
     look: 10_000,
     multiplyAdd: 0.065,
-    updated: 0.5,
+    updated: 1.5,
     answered: 0.87,
     noted: 25,
     begun: 750,
