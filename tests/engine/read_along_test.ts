@@ -69,7 +69,7 @@ for (const backend of QUICK_BACKENDS) {
           ? DynamicAttention.create(options)
           : createEngine(options, { wrap: (inner: Backend) => new Older(inner) });
       }));
-      for (let step = 0; step < 60; step++) {
+      for (let step = 0; step < 40; step++) {
         const answers = await Promise.all(twins.map(async (live) => {
           const random = new Random(100 + step);
           const edits = random.pick([1, 1, 1, 2, 20]);

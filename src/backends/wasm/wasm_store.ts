@@ -2,7 +2,7 @@
  * The store of the backend `wasm`: states in float32, which WebAssembly kernels compute on the caller's
  * thread or, if that is faster, on workers.
  *
- * Invariant between calls: no row is active.
+ * Invariant: only calls that name their rows compute any; which ones stay active in between has no meaning.
  */
 
 import type { SavedArrays } from "../../base/saved_array.ts";

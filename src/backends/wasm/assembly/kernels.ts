@@ -23,7 +23,7 @@ import { addChanges } from "./certificate_sums.ts";
 import { difference, listMoved } from "./changed_pairs.ts";
 import { multiplyAdd } from "./lanes.ts";
 import { addExactly, addFour, addOneExactly, addTwo } from "./products.ts";
-import { addOneAndRead, isSteepBlock, read, readBlock } from "./reads.ts";
+import { addAndRead, isSteepBlock, read, readBlock } from "./reads.ts";
 import { activeRows, areFew as areFewRows } from "./rows.ts";
 import { scoreChunk } from "./scores.ts";
 import { clearBlock, raiseShifts, settleBlock } from "./shifts.ts";
@@ -100,8 +100,8 @@ export function patchAndRead(job: usize, first: i32, end: i32, target: usize, st
 }
 
 /**
- * Patches one block. If there is a target, and a single term is left to be summed in float64, the rows are
- * read to it on the way; returns whether they were.
+ * Patches one block. If there is a target, and the last chunk leaves one or two terms to be summed in float64,
+ * the rows are read to it on the way; returns whether they were.
  */
 function patchBlock(job: usize, block: i32, target: usize, stride: usize): bool {
   const terms = load<i32>(job + TERM_COUNT), allPairs = load<i32>(job + PAIR_COUNT);
@@ -117,12 +117,12 @@ function patchBlock(job: usize, block: i32, target: usize, stride: usize): bool 
     // Chunks are of even size, so no pair of either kind is parted.
     const from = max(term, sharedAt), sharedValuePairs = max(0, min(term + count, sharedEnd) - from) >> 1;
     const exact = areFew ? rows : rows & peaked, left = count - sharedValuePairs;
-    if (target != 0 && left == 1 && exact == rows && !areFewRows(rows)) {
+    if (target != 0 && left <= 2 && term + count == terms && exact == rows && !areFewRows(rows)) {
       const values = load<usize>(job + TERM_VALUES) + (<usize> term << 2);
       widenWeights(job, values, count, from - term, sharedValuePairs);
-      addOneAndRead(job, block, target, stride);
+      addAndRead(job, block, left, target, stride);
       chargeChunk(job, block, count, exact);
-      isRead = term + count == terms;
+      isRead = true;
     } else addChunk(job, block, term, count, from - term, sharedValuePairs, rows, exact);
   }
   return isRead;
@@ -283,9 +283,7 @@ function addExactChunk(
     addOneExactly(scratch + WIDE_WEIGHTS_AT, load<usize>(scratch + VALUES_AT), used, sums);
     return;
   }
-  for (let c: usize = 0; c < used; c++, sums += COLUMN_BYTES) {
-    addExactly(scratch + WIDE_WEIGHTS_AT, scratch + VALUES_AT, c << 2, left, sums);
-  }
+  addExactly(scratch + WIDE_WEIGHTS_AT, scratch + VALUES_AT, 0, used, left, sums);
 }
 
 function addPlainChunk(

@@ -190,12 +190,41 @@ export function addTwo(weights: usize, values: usize, column: usize, count: i32,
 }
 
 /**
- * The same for one column in float64, with weights in float64: products are exact, and their sum has 53 bits.
- * It takes several times as long, and is used for chunks in which one term is a large part of a row.
+ * The same for `columns` columns in float64, with weights in float64: products are exact, and their sum has 53
+ * bits. It takes several times as long, and is used for chunks in which one term is a large part of a row.
  */
-export function addExactly(weights: usize, values: usize, column: usize, count: i32, sums: usize): void {
+export function addExactly(weights: usize, values: usize, column: usize, columns: usize, count: i32, sums: usize): void {
+  const end = values + (count << 2), last = column + (columns << 2);
+  for (; column + 4 < last; column += 8, sums += 2 * COLUMN_BYTES) {
+    let sum0 = f64x2.splat(0), sum1 = f64x2.splat(0), sum2 = f64x2.splat(0), sum3 = f64x2.splat(0);
+    let next0 = f64x2.splat(0), next1 = f64x2.splat(0), next2 = f64x2.splat(0), next3 = f64x2.splat(0);
+    for (let value = values, weight = weights; value < end; value += 4, weight += 64) {
+      const at = load<usize>(value) + column;
+      const factor = f64x2.splat(<f64> load<f32>(at)), next = f64x2.splat(<f64> load<f32>(at, 4));
+      let weightOf = v128.load(weight);
+      sum0 = f64x2.add(sum0, f64x2.mul(weightOf, factor));
+      next0 = f64x2.add(next0, f64x2.mul(weightOf, next));
+      weightOf = v128.load(weight, 16);
+      sum1 = f64x2.add(sum1, f64x2.mul(weightOf, factor));
+      next1 = f64x2.add(next1, f64x2.mul(weightOf, next));
+      weightOf = v128.load(weight, 32);
+      sum2 = f64x2.add(sum2, f64x2.mul(weightOf, factor));
+      next2 = f64x2.add(next2, f64x2.mul(weightOf, next));
+      weightOf = v128.load(weight, 48);
+      sum3 = f64x2.add(sum3, f64x2.mul(weightOf, factor));
+      next3 = f64x2.add(next3, f64x2.mul(weightOf, next));
+    }
+    addDoubles(sums, sum0, sum1);
+    addDoubles(sums + 32, sum2, sum3);
+    addDoubles(sums + 64, next0, next1);
+    addDoubles(sums + 96, next2, next3);
+  }
+  if (column < last) addOneColumnExactly(weights, values, column, end, sums);
+}
+
+/** The same for one column, where it is the last of an odd number. */
+function addOneColumnExactly(weights: usize, values: usize, column: usize, end: usize, sums: usize): void {
   let sum0 = f64x2.splat(0), sum1 = f64x2.splat(0), sum2 = f64x2.splat(0), sum3 = f64x2.splat(0);
-  const end = values + (count << 2);
   for (; values < end; values += 4, weights += 64) {
     const factor = f64x2.splat(<f64> load<f32>(load<usize>(values) + column));
     sum0 = f64x2.add(sum0, f64x2.mul(v128.load(weights), factor));

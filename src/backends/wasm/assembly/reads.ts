@@ -1,4 +1,4 @@
-// Outputs of rows: o = u / l, of a block as it is, or of one that a single term is being added to. Both have
+// Outputs of rows: o = u / l, of a block as it is, or of one that one or two terms are being added to. Both have
 // the same bits, since what is stored is what is divided.
 
 import {
@@ -14,7 +14,7 @@ import {
   VALUE_DIM,
 } from "../job_fields.ts";
 import { loadNarrow, narrow } from "./lanes.ts";
-import { addOneExactly } from "./products.ts";
+import { addExactly, addOneExactly } from "./products.ts";
 import { massAt, VALUES_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
 
 /**
@@ -69,17 +69,27 @@ function readFour(job: usize, block: i32, lane: usize, sums: usize, target: usiz
 }
 
 /**
- * Adds the single term that is left of a chunk, whose weights are in the scratch in float64, to all rows of a
- * block, as `addOneExactly` does, and reads them, as `readBlock` does: sums go through memory once.
+ * Adds the one or two terms that are left of a chunk, whose weights are in the scratch in float64, to all rows
+ * of a block, as `addExactly` does, and reads them, as `readBlock` does: sums go through memory once.
  */
-export function addOneAndRead(job: usize, block: i32, target: usize, stride: usize): void {
-  const valueDim = load<usize>(job + VALUE_DIM), scratch = load<usize>(job + SCRATCH);
-  const weights = scratch + WIDE_WEIGHTS_AT, value = load<usize>(scratch + VALUES_AT);
+export function addAndRead(job: usize, block: i32, left: i32, target: usize, stride: usize): void {
+  const valueDim = load<usize>(job + VALUE_DIM), values = load<usize>(job + SCRATCH) + VALUES_AT;
+  const weights = load<usize>(job + SCRATCH) + WIDE_WEIGHTS_AT, column = valueDim << 2;
   const sums = load<usize>(job + SUMS) + <usize> block * load<usize>(job + COLUMNS) * COLUMN_BYTES;
-  addOneExactly(weights, value + (valueDim << 2), 2, sums + valueDim * COLUMN_BYTES);
-  addAndReadFour(job, block, 0, weights, value, sums, target, stride);
-  addAndReadFour(job, block, 16, weights + 32, value, sums + 32, target + 4 * stride, stride);
+  const mass = sums + valueDim * COLUMN_BYTES, far = target + 4 * stride;
+  if (left == 1) {
+    addOneExactly(weights, load<usize>(values) + column, 2, mass);
+    addAndReadFour(job, block, 0, weights, values, false, sums, target, stride);
+    addAndReadFour(job, block, 16, weights + 32, values, false, sums + 32, far, stride);
+    return;
+  }
+  addExactly(weights, values, column, 2, 2, mass);
+  addAndReadFour(job, block, 0, weights, values, true, sums, target, stride);
+  addAndReadFour(job, block, 16, weights + 32, values, true, sums + 32, far, stride);
 }
+
+/** Bytes from the weights of a term to those of the next one. */
+const NEXT: usize = 2 * BLOCK_BYTES;
 
 @inline
 function addAndReadFour(
@@ -87,36 +97,59 @@ function addAndReadFour(
   block: i32,
   lane: usize,
   weights: usize,
-  value: usize,
+  values: usize,
+  areTwo: bool,
   sums: usize,
   target: usize,
   stride: usize,
 ): void {
   const left = v128.load(weights), right = v128.load(weights, 16);
+  const left1 = areTwo ? v128.load(weights, NEXT) : left, right1 = areTwo ? v128.load(weights, NEXT + 16) : right;
   const shareLeft = sharesOf(job, block, lane), shareRight = sharesOf(job, block, lane + 8);
+  let at = load<usize>(values), at1 = areTwo ? load<usize>(values, 4) : 0;
   const end = target + (load<usize>(job + VALUE_DIM) << 2), lastFour = end - 16;
-  for (; target <= lastFour; value += 16, target += 16, sums += 4 * COLUMN_BYTES) {
-    let factor = f64x2.splat(<f64> load<f32>(value));
-    const a = addedOutputs(sums, left, right, factor, shareLeft, shareRight);
-    factor = f64x2.splat(<f64> load<f32>(value, 4));
-    const b = addedOutputs(sums + COLUMN_BYTES, left, right, factor, shareLeft, shareRight);
-    factor = f64x2.splat(<f64> load<f32>(value, 8));
-    const d = addedOutputs(sums + 2 * COLUMN_BYTES, left, right, factor, shareLeft, shareRight);
-    factor = f64x2.splat(<f64> load<f32>(value, 12));
-    const e = addedOutputs(sums + 3 * COLUMN_BYTES, left, right, factor, shareLeft, shareRight);
+  for (; target <= lastFour; target += 16, sums += 4 * COLUMN_BYTES) {
+    let factor = f64x2.splat(<f64> load<f32>(at)), factor1 = areTwo ? f64x2.splat(<f64> load<f32>(at1)) : factor;
+    const a = added(sums, left, right, factor, left1, right1, factor1, areTwo, shareLeft, shareRight);
+    factor = f64x2.splat(<f64> load<f32>(at, 4));
+    if (areTwo) factor1 = f64x2.splat(<f64> load<f32>(at1, 4));
+    const b = added(sums + COLUMN_BYTES, left, right, factor, left1, right1, factor1, areTwo, shareLeft, shareRight);
+    factor = f64x2.splat(<f64> load<f32>(at, 8));
+    if (areTwo) factor1 = f64x2.splat(<f64> load<f32>(at1, 8));
+    const d = added(sums + 2 * COLUMN_BYTES, left, right, factor, left1, right1, factor1, areTwo, shareLeft, shareRight);
+    factor = f64x2.splat(<f64> load<f32>(at, 12));
+    if (areTwo) factor1 = f64x2.splat(<f64> load<f32>(at1, 12));
+    const e = added(sums + 3 * COLUMN_BYTES, left, right, factor, left1, right1, factor1, areTwo, shareLeft, shareRight);
     storeRows(target, stride, a, b, d, e);
+    at += 16;
+    if (areTwo) at1 += 16;
   }
-  for (; target < end; value += 4, target += 4, sums += COLUMN_BYTES) {
-    const factor = f64x2.splat(<f64> load<f32>(value));
-    storeColumn(target, stride, addedOutputs(sums, left, right, factor, shareLeft, shareRight));
+  for (; target < end; at += 4, at1 += 4, target += 4, sums += COLUMN_BYTES) {
+    const factor = f64x2.splat(<f64> load<f32>(at)), factor1 = areTwo ? f64x2.splat(<f64> load<f32>(at1)) : factor;
+    storeColumn(target, stride, added(sums, left, right, factor, left1, right1, factor1, areTwo, shareLeft, shareRight));
   }
 }
 
-/** Adds a term to one column of four rows, and divides what is stored. */
+/** Adds one or two terms to one column of four rows, and divides what is stored. */
 @inline
-function addedOutputs(sums: usize, left: v128, right: v128, factor: v128, shareLeft: v128, shareRight: v128): v128 {
-  const sumLeft = f64x2.add(v128.load(sums), f64x2.mul(left, factor));
-  const sumRight = f64x2.add(v128.load(sums, 16), f64x2.mul(right, factor));
+function added(
+  sums: usize,
+  left: v128,
+  right: v128,
+  factor: v128,
+  left1: v128,
+  right1: v128,
+  factor1: v128,
+  areTwo: bool,
+  shareLeft: v128,
+  shareRight: v128,
+): v128 {
+  let termLeft = f64x2.mul(left, factor), termRight = f64x2.mul(right, factor);
+  if (areTwo) {
+    termLeft = f64x2.add(termLeft, f64x2.mul(left1, factor1));
+    termRight = f64x2.add(termRight, f64x2.mul(right1, factor1));
+  }
+  const sumLeft = f64x2.add(v128.load(sums), termLeft), sumRight = f64x2.add(v128.load(sums, 16), termRight);
   v128.store(sums, sumLeft);
   v128.store(sums, sumRight, 16);
   return quotients(sumLeft, sumRight, shareLeft, shareRight);
