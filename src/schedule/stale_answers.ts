@@ -213,9 +213,11 @@ export class StaleAnswers {
     if (planner.policy === "auto") {
       const changed = this.#limited.stored - this.#storedAtLook;
       this.#storedAtLook = this.#limited.stored;
-      const look = queries.boundTimes(slots, changed);
-      const isLittle = slots.length * layout.heads < FEW_ROWS && look.certified < LITTLE_TIME;
-      if (look.exact > 0 && this.#choice.catchesUp(look) && !isLittle) await bringUp(slots);
+      if (queries.lagOf(slots).pending > 0) {
+        const look = queries.boundTimes(slots, changed);
+        const isLittle = slots.length * layout.heads < FEW_ROWS && look.certified < LITTLE_TIME;
+        if (this.#choice.catchesUp(look) && !isLittle) await bringUp(slots);
+      }
     }
     return await queries.certify(slots);
   }

@@ -45,8 +45,11 @@ export interface CertificateKernel {
   /** Makes room for what a key has in a tile; 0 when there is none. */
   makePairs(): number;
   freePairs(pairs: number): void;
-  /** Takes the states of rows, and begins their sums. Returns the rows that it cannot answer for. */
-  take(tile: number, tileNumber: number, rows: number): number;
+  /**
+   * Takes the states of rows, and begins their sums; the queries of `measured` are as they were when their rows were
+   * taken before. Returns the rows that it cannot answer for.
+   */
+  take(tile: number, tileNumber: number, rows: number, measured: number): number;
   /** What it took of a row's state; valid until the next call. */
   stateOf(tile: number, slot: number): Readonly<TakenRow>;
   /**

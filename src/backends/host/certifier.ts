@@ -135,6 +135,17 @@ export class Certifier {
     this.#parts.batch?.forget();
   }
 
+  /** Some query slots have other queries. */
+  changeQueries(slots: Uint32Array): void {
+    if (this.#tileCount === 0) return;
+    for (const tiles of this.#tiles) {
+      for (const slot of slots) {
+        const tile = tiles[slot >>> TILE_BITS];
+        if (tile) tile.measuredRows &= ~(1 << (slot & LANES));
+      }
+    }
+  }
+
   /** The states of some query slots have changed. */
   changeRows(slots: Uint32Array): void {
     if (this.#tileCount === 0) return;
@@ -323,7 +334,8 @@ export class Certifier {
     if (!tile.isInKernel) this.#letGo(batch, tile);
     if (tile.kernelTile === 0) tile.kernelTile = batch.makeTile();
     tile.boundFor = NaN;
-    const odd = batch.take(tile.kernelTile, number, rows);
+    const odd = batch.take(tile.kernelTile, number, rows, tile.measuredRows);
+    tile.measuredRows |= rows;
     if (odd !== 0) leaveToHost(tile, odd);
     const rootDim = Math.sqrt(this.#parts.layout.valueDim);
     for (let rest = rows & ~odd; rest !== 0; rest &= rest - 1) {

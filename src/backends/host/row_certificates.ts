@@ -81,6 +81,11 @@ export class RowCertificates {
     this.#certifier.changeKeys(slots);
   }
 
+  /** Some query slots have other queries. */
+  changeQueries(slots: Uint32Array): void {
+    this.#certifier.changeQueries(slots);
+  }
+
   /** The states of some queries change. */
   changeRows(slots: Uint32Array): void {
     const { heads } = this.#config.layout;

@@ -116,9 +116,9 @@ export class WasmCertificates implements CertificateKernel {
     this.#pairs.give(pairs);
   }
 
-  take(tile: number, tileNumber: number, rows: number): number {
+  take(tile: number, tileNumber: number, rows: number, measured: number): number {
     const { job } = this.#states.heads[this.#head], first = tileNumber * field.TILE_BLOCKS;
-    let odd = this.#kernels.takeRows(job, tile, first, this.#blocksFrom(first), rows, STEEP_SCORE);
+    let odd = this.#kernels.takeRows(job, tile, first, this.#blocksFrom(first), rows, measured, STEEP_SCORE);
     if (!this.#states.hasHeavyKeys(this.#head)) return odd;
     for (let lane = 0; lane < field.TILE_ROWS; lane++) {
       const slot = tileNumber * field.TILE_ROWS + lane;

@@ -21,16 +21,26 @@ import { ask, constant, LARGEST, oddRows, promoteHigh, take, TINY, UP } from "./
 
 /**
  * Takes the states of those of `rows`, bits, in `count` blocks from `first` on: constants of their bounds.
- * Begins their sums. Returns the odd ones; rows whose shift is `steep` or more either way are.
+ * Begins their sums. The queries of `measured` are those that were measured before. Returns the odd ones; rows whose
+ * shift is `steep` or more either way are.
  */
-export function takeRows(job: usize, tile: usize, first: i32, count: i32, rows: i32, steep: i32): i32 {
+export function takeRows(
+  job: usize,
+  tile: usize,
+  first: i32,
+  count: i32,
+  rows: i32,
+  measured: i32,
+  steep: i32,
+): i32 {
   let odd = 0;
   for (let block = first; block < first + count; block++, tile += field.TILE_BLOCK_BYTES) {
     const asked = rows >> ((block - first) << 3) & 0xff;
     if (asked == 0) continue;
     ask(tile, asked);
-    if ((asked & 0xf) != 0) takeHalf(job, tile, block, 0, steep);
-    if (asked > 0xf) takeHalf(job, tile, block, 16, steep);
+    const unmeasured = asked & ~(measured >> ((block - first) << 3));
+    if ((asked & 0xf) != 0) takeHalf(job, tile, block, 0, (unmeasured & 0xf) == 0, steep);
+    if (asked > 0xf) takeHalf(job, tile, block, 16, unmeasured <= 0xf, steep);
     for (let at: usize = 0; at < 64; at += 16) {
       const isKept = v128.not(widened(load<u64>(tile + field.ASKED + (at >> 1))));
       for (let sum: usize = 0; sum <= <usize> field.WEIGHT_PEAK; sum += 64) {
@@ -49,7 +59,7 @@ function widened(mask: u64): v128 {
   return i64x2.extend_low_i32x4_s(both);
 }
 
-function takeHalf(job: usize, tile: usize, block: i32, lane: usize, steep: i32): void {
+function takeHalf(job: usize, tile: usize, block: i32, lane: usize, isMeasured: bool, steep: i32): void {
   const rows = <usize> block * BLOCK_BYTES + lane, at = tile + lane;
   const valueDim = load<usize>(job + VALUE_DIM), headDim = load<usize>(job + HEAD_DIM);
   const start = <usize> block * load<usize>(job + COLUMNS) * BLOCK_BYTES + lane;
@@ -61,10 +71,13 @@ function takeHalf(job: usize, tile: usize, block: i32, lane: usize, steep: i32):
   const share = join(left, right);
 
   const norm = norms(high, valueDim, left, right);
-  const query = load<usize>(job + QUERIES) + <usize> block * headDim * BLOCK_BYTES + lane;
-  const scale = f64x2.splat(<f64> abs(load<f32>(job + SCALE)));
-  const reach = norms(query, headDim, scale, scale);
   const up = constant(UP), tiny = constant(TINY);
+  let reach = v128.load(at, field.REACH);
+  if (!isMeasured) {
+    const query = load<usize>(job + QUERIES) + <usize> block * headDim * BLOCK_BYTES + lane;
+    const scale = f64x2.splat(<f64> abs(load<f32>(job + SCALE)));
+    reach = f32x4.mul(norms(query, headDim, scale, scale), up);
+  }
   const massError = f32x4.mul(f32x4.mul(v128.load(load<usize>(job + MASS_ERROR) + rows), share), up);
   const sumError = f32x4.mul(f32x4.mul(v128.load(load<usize>(job + SUM_ERROR) + rows), share), up);
 
@@ -75,7 +88,7 @@ function takeHalf(job: usize, tile: usize, block: i32, lane: usize, steep: i32):
   plain = v128.and(plain, v128.and(f32x4.lt(share, largest), f32x4.lt(reach, largest)));
   plain = v128.and(plain, v128.and(f32x4.lt(norm, largest), f32x4.lt(f32x4.add(massError, sumError), largest)));
   take(at + field.SHARE, share, asked);
-  take(at + field.REACH, f32x4.mul(reach, up), asked);
+  take(at + field.REACH, reach, asked);
   take(at + field.NORM, f32x4.add(f32x4.mul(norm, up), tiny), asked);
   take(at + field.MASS_ERROR_SHARE, massError, asked);
   take(at + field.SUM_ERROR_SHARE, sumError, asked);
