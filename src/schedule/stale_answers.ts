@@ -191,9 +191,7 @@ export class StaleAnswers {
       const older = queries.olderThan(floor, slots);
       if (older.length > 0) await bringUp(older);
       if (planner.policy === "auto") await this.#gather(slots);
-      const bounds = areBoundsWanted
-        ? await this.#cheapestBounds(slots)
-        : new Float64Array(slots.length).fill(Infinity);
+      const bounds = areBoundsWanted ? await this.#cheapestBounds(slots) : infinities(slots.length);
       const { output } = await queries.read(slots, { into, logs: false });
       return { output, bounds, ...queries.lagOf(slots) };
     }
@@ -239,4 +237,11 @@ export class StaleAnswers {
     const { output } = await queries.read(slots, { into, logs: false });
     return { output, bounds, ...queries.lagOf(slots) };
   }
+}
+
+/** As `fill`, which takes longer for arrays of some hundred numbers. */
+function infinities(count: number): Float64Array<ArrayBuffer> {
+  const bounds = new Float64Array(count);
+  for (let at = 0; at < count; at++) bounds[at] = Infinity;
+  return bounds;
 }

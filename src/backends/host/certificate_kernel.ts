@@ -53,8 +53,13 @@ export interface CertificateKernel {
   /** What it took of a row's state; valid until the next call. */
   stateOf(tile: number, slot: number): Readonly<TakenRow>;
   /**
-   * Sets bounds on what rounding did to the state of a row: on the total variation of its weights, on the
-   * distance of o besides that, and on the share of the mass that it hides.
+   * Sets bounds on what rounding did to the weights of a row: on their total variation, and on the share of the mass
+   * that it hides. They stay while others are taken.
+   */
+  setWeights(tile: number, slot: number, variation: number, massDoubt: number): void;
+  /**
+   * Sets bounds on what rounding did to the state of a row, in place of those by its weights: on the total variation of
+   * these, on the distance of o besides that, and on the share of the mass that it hides.
    */
   setRounding(tile: number, slot: number, variation: number, fixed: number, massDoubt: number): void;
   /**

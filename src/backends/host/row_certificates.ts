@@ -57,6 +57,7 @@ export class RowCertificates {
     this.#certified = {
       areFlat: (head) => heads.areFlat(head),
       isSteep: (slot, head) => heads.isSteep(slot, head),
+      roundingKind: (head, keys) => rounding.kindOf(head, keys),
       rounding: (row, head, keys) => rounding.ofKernel(row, head, keys),
       mayHaveErrors: (keys) => {
         const { isEmpty } = this.#measured;

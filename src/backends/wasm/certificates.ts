@@ -169,6 +169,16 @@ export class WasmCertificates implements CertificateKernel {
     return taken;
   }
 
+  setWeights(tile: number, slot: number, variation: number, massDoubt: number): void {
+    const { allDoubles: doubles, numbers } = this.#arena,
+      block = blockOf(tile, slot),
+      at = block / 8 + slot % 8;
+    const massError = numbers[(block + field.MASS_ERROR_SHARE) / 4 + slot % 8];
+    doubles[at + field.VARIATION / 8] = variation;
+    doubles[at + field.WEIGHT_DOUBT / 8] = massDoubt;
+    doubles[at + field.MASS_DOUBT / 8] = massDoubt + 2 * massError;
+  }
+
   setRounding(tile: number, slot: number, variation: number, fixed: number, massDoubt: number): void {
     const doubles = this.#arena.allDoubles, at = blockOf(tile, slot) / 8 + slot % 8;
     doubles[at + field.VARIATION / 8] = variation;

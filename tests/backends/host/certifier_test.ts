@@ -65,10 +65,14 @@ Deno.test("certifier: a kernel is told a measured error once", async () => {
   const { live, certificates, random } = await start();
   await using _ = live;
   let told = 0;
-  const set = certificates.setRounding.bind(certificates);
+  const set = certificates.setRounding.bind(certificates), weigh = certificates.setWeights.bind(certificates);
   certificates.setRounding = (...row) => {
     told++;
     set(...row);
+  };
+  certificates.setWeights = (...row) => {
+    told++;
+    weigh(...row);
   };
   const settled = (await live.peek(OTHERS)).bounds;
   assertEquals(told, 2 * OTHERS.length, "of each row, what rounding may have done, and then what it did");

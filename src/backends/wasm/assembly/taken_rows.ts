@@ -19,6 +19,9 @@ import * as field from "../certificate_fields.ts";
 import { loadWide } from "./lanes.ts";
 import { ask, constant, LARGEST, oddRows, promoteHigh, take, TINY, UP } from "./certificate_tables.ts";
 
+/** The rounding of the division that gives o, 2^−50, in memory as in exponential.ts. */
+const DIVISION: usize = memory.data<f64>([1.0 / 1125899906842624]);
+
 /**
  * Takes the states of those of `rows`, bits, in `count` blocks from `first` on: constants of their bounds.
  * Begins their sums. The queries of `measured` are those that were measured before. Returns the odd ones; rows whose
@@ -93,6 +96,9 @@ function takeHalf(job: usize, tile: usize, block: i32, lane: usize, isMeasured: 
   take(at + field.MASS_ERROR_SHARE, massError, asked);
   take(at + field.SUM_ERROR_SHARE, sumError, asked);
   take(at + field.ODD, v128.not(plain), asked);
+  const rootDim = f64x2.splat(sqrt(<f64> valueDim)), length = v128.load(at, field.NORM);
+  roundTwo(at + lane, sumError, length, massError, asked, rootDim);
+  roundTwo(at + lane + 16, highTwo(sumError), highTwo(length), highTwo(massError), highTwo(asked), rootDim);
   v128.store(at, i32x4.sub(v128.load(at, field.AGE), asked), field.AGE);
 }
 
@@ -119,4 +125,22 @@ function norms(at: usize, count: usize, left: v128, right: v128): v128 {
 @inline
 function join(left: v128, right: v128): v128 {
   return v128.shuffle<f64>(f32x4.demote_f64x2_zero(left), f32x4.demote_f64x2_zero(right), 0, 2);
+}
+
+/** The two high ones of four numbers. */
+@inline
+function highTwo(numbers: v128): v128 {
+  return v128.shuffle<f64>(numbers, numbers, 1, 1);
+}
+
+/** Writes what rounding the sums of two rows did to o, and to the share of the mass that is hidden. */
+@inline
+function roundTwo(at: usize, sumError: v128, norm: v128, massError: v128, asked: v128, rootDim: v128): void {
+  const isAsked = i64x2.extend_low_i32x4_s(asked), ofMass = f64x2.promote_low_f32x4(massError);
+  const wide = f64x2.promote_low_f32x4(norm);
+  const ofSums = f64x2.add(f64x2.mul(rootDim, f64x2.promote_low_f32x4(sumError)), f64x2.mul(wide, ofMass));
+  const fixed = f64x2.add(f64x2.add(ofSums, ofSums), f64x2.mul(wide, v128.load64_splat(DIVISION)));
+  const doubt = f64x2.add(v128.load(at, field.WEIGHT_DOUBT), f64x2.add(ofMass, ofMass));
+  take(at + field.FIXED, fixed, isAsked);
+  take(at + field.MASS_DOUBT, doubt, isAsked);
 }
