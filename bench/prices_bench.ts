@@ -1,6 +1,7 @@
 // Holds the constants by which the engine prices exact answers and answers by copies (`LookTimes` of each
 // backend) against a clock. Each is the difference of two looks that differ in that part alone, of lower
-// quartiles. Run it with `deno task bench:prices`; --backend names one.
+// quartiles. Run it with `deno task bench:prices`; --backend names one. That of a graphics device is only measured
+// when it is named, in fewer looks; on one in software, the times of arithmetic say nothing of others.
 
 import { parseArgs } from "node:util";
 import { quantile } from "simple-statistics";
@@ -10,7 +11,7 @@ import { createEngine } from "../src/engine/create_engine.ts";
 import { Random } from "../testing/random.ts";
 import { describeMachine } from "./machine.ts";
 
-type BackendName = "array" | "wasm";
+type BackendName = "array" | "wasm" | "webgpu";
 /** Exact reads; the same while one block of eight query slots is followed; refreshing copies; peeks by copies. */
 type Way = "read" | "watched" | "follow" | "peek";
 
@@ -91,7 +92,7 @@ async function measure(
   cases: readonly Case[],
 ): Promise<{ time: number; work: number }[]> {
   const courses = await Promise.all(cases.map((of) => begin(backend, of)));
-  const looks = cases[0].looks ?? 512, warm = looks / 4;
+  const looks = cases[0].looks ?? (backend === "webgpu" ? 64 : 512), warm = looks / 4;
   const before = courses.map(() => 0);
   for (let turn = 0; turn < looks + warm; turn += TURN) {
     for (const [at, course] of courses.entries()) {
@@ -171,7 +172,7 @@ async function timeOfBeginning(backend: BackendName): Promise<number> {
     threads: 1,
   }, { wrap: (made) => inner = made });
   const beginning: number[] = [];
-  for (let look = 0; look < 64; look++) {
+  for (let look = 0; look < (backend === "webgpu" ? 4 : 64); look++) {
     const start = performance.now();
     await inner.watch(all);
     beginning.push(1e6 * (performance.now() - start));
@@ -190,8 +191,8 @@ async function costsOf(backend: BackendName): Promise<Costs> {
 const { values } = parseArgs({ args: Deno.args, options: { backend: { type: "string" } } });
 const { cpu, cores } = await describeMachine();
 console.log(`${cpu}, ${cores} cores, Deno ${Deno.version.deno}; one thread; nanoseconds`);
-for (const backend of ["wasm", "array"] as const) {
-  if (values.backend !== undefined && values.backend !== backend) continue;
+for (const backend of ["wasm", "array", "webgpu"] as const) {
+  if (values.backend !== backend && (values.backend !== undefined || backend === "webgpu")) continue;
   console.log(`\n${backend.padEnd(12)} ${"source".padStart(10)} ${"clock".padStart(10)}`);
   const { times } = await costsOf(backend), clock = await clocked(backend);
   for (const [part, found] of Object.entries(clock)) {

@@ -45,13 +45,21 @@ export interface CertificateKernel {
   /** Makes room for what a key has in a tile; 0 when there is none. */
   makePairs(): number;
   freePairs(pairs: number): void;
-  /** Takes the states of rows, and begins their sums. Returns the rows that it cannot answer for. */
-  take(tile: number, tileNumber: number, rows: number): number;
+  /**
+   * Takes the states of rows, and begins their sums; the queries of `measured` are as they were when their rows were
+   * taken before. Returns the rows that it cannot answer for.
+   */
+  take(tile: number, tileNumber: number, rows: number, measured: number): number;
   /** What it took of a row's state; valid until the next call. */
   stateOf(tile: number, slot: number): Readonly<TakenRow>;
   /**
-   * Sets bounds on what rounding did to the state of a row: on the total variation of its weights, on the
-   * distance of o besides that, and on the share of the mass that it hides.
+   * Sets bounds on what rounding did to the weights of a row: on their total variation, and on the share of the mass
+   * that it hides. They stay while others are taken.
+   */
+  setWeights(tile: number, slot: number, variation: number, massDoubt: number): void;
+  /**
+   * Sets bounds on what rounding did to the state of a row, in place of those by its weights: on the total variation of
+   * these, on the distance of o besides that, and on the share of the mass that it hides.
    */
   setRounding(tile: number, slot: number, variation: number, fixed: number, massDoubt: number): void;
   /**

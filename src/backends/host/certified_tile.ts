@@ -63,6 +63,11 @@ export class CertifiedTile {
   /** Rows, as bits, that are answered at the host, and those whose scores are steep. */
   hostRows: number;
   steepRows = 0;
+  /** Rows, as bits, whose queries the kernel has measured, and which have not changed since. */
+  measuredRows = 0;
+  /** Rows, as bits, of which the kernel has been told what rounding did to their weights, and for which of them that is. */
+  roundedRows = 0;
+  roundedFor: unknown = null;
   /** Rows, as bits, whose measured errors the kernel has been told. */
   toldRows = 0;
   /** The kernel's number of the tile; 0 for none. */

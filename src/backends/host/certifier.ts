@@ -37,6 +37,10 @@ export interface CertifiedRows {
   /** Whether no row of a head can be steep. */
   areFlat(head: number): boolean;
   isSteep(slot: number, head: number): boolean;
+  /**
+   * Another one where `rounding` may be another for a row whose query stays; null where that depends on the states.
+   */
+  roundingKind(head: number, keys: KeysAt): unknown;
   /** What computing the weights of a row may have done, which a kernel has taken. */
   rounding(row: TakenRow, head: number, keys: KeysAt): WeightRounding;
   /** Whether errors of states are measured, or were. */
@@ -135,23 +139,43 @@ export class Certifier {
     this.#parts.batch?.forget();
   }
 
+  /** Some query slots have other queries. */
+  changeQueries(slots: Uint32Array): void {
+    if (this.#tileCount === 0) return;
+    for (const tiles of this.#tiles) {
+      for (const slot of slots) {
+        const tile = tiles[slot >>> TILE_BITS];
+        if (!tile) continue;
+        tile.measuredRows &= ~(1 << (slot & LANES));
+        tile.roundedRows &= tile.measuredRows;
+      }
+    }
+  }
+
   /** The states of some query slots have changed. */
   changeRows(slots: Uint32Array): void {
     if (this.#tileCount === 0) return;
-    const { batch } = this.#parts;
     for (const tiles of this.#tiles) {
-      for (let at = 0; at < slots.length; at++) {
-        const tile = tiles[slots[at] >>> TILE_BITS];
-        if (!tile) continue;
-        const row = 1 << (slots[at] & LANES);
-        tile.leave(row);
-        if (tile.host && !tile.isAtHost) this.#host.letGo(tile);
-        if (!batch) continue;
-        // A row whose state has changed may go back to the kernel, unless it is steep, which depends on no state.
-        tile.hostRows &= ~row | tile.steepRows;
-        if (!tile.isInKernel) this.#letGo(batch, tile);
+      for (let at = 0; at < slots.length;) {
+        const number = slots[at] >>> TILE_BITS;
+        let rows = 0;
+        for (; at < slots.length && slots[at] >>> TILE_BITS === number; at++) {
+          rows |= 1 << (slots[at] & LANES);
+        }
+        if (tiles[number]) this.#leaveStates(tiles[number], rows);
       }
     }
+  }
+
+  /** The states of rows of a tile have changed. */
+  #leaveStates(tile: CertifiedTile, rows: number): void {
+    const { batch } = this.#parts;
+    tile.leave(rows);
+    if (tile.host && !tile.isAtHost) this.#host.letGo(tile);
+    if (!batch) return;
+    // A row whose state has changed may go back to the kernel, unless it is steep, which depends on no state.
+    tile.hostRows &= ~rows | tile.steepRows;
+    if (!tile.isInKernel) this.#letGo(batch, tile);
   }
 
   /** Lets go of what keys have in a tile, none of whose rows has sums in the kernel. */
@@ -314,26 +338,34 @@ export class Certifier {
   }
 
   /** Has the kernel take the states of rows. */
-  #take(
+  #take(question: HeadQuestion, tile: CertifiedTile, number: number, rows: number): void {
+    const { batch } = question;
+    if (!tile.isInKernel) this.#letGo(batch, tile);
+    if (tile.kernelTile === 0) tile.kernelTile = batch.makeTile();
+    tile.boundFor = NaN;
+    const odd = batch.take(tile.kernelTile, number, rows, tile.measuredRows);
+    tile.measuredRows |= rows;
+    if (odd !== 0) leaveToHost(tile, odd);
+    this.#tellRounding(question, tile, number, rows & ~odd);
+    tile.reach(rows & ~odd, BEGUN);
+  }
+
+  /** Tells the kernel what rounding did to the weights of rows that were taken, unless it has been told the same. */
+  #tellRounding(
     { batch, head, keys, rows: certified }: HeadQuestion,
     tile: CertifiedTile,
     number: number,
     rows: number,
-  ) {
-    if (!tile.isInKernel) this.#letGo(batch, tile);
-    if (tile.kernelTile === 0) tile.kernelTile = batch.makeTile();
-    tile.boundFor = NaN;
-    const odd = batch.take(tile.kernelTile, number, rows);
-    if (odd !== 0) leaveToHost(tile, odd);
-    const rootDim = Math.sqrt(this.#parts.layout.valueDim);
-    for (let rest = rows & ~odd; rest !== 0; rest &= rest - 1) {
+  ): void {
+    const kind = certified.roundingKind(head, keys);
+    if (kind === null || kind !== tile.roundedFor) tile.roundedRows = 0;
+    tile.roundedFor = kind;
+    for (let rest = rows & ~tile.roundedRows; rest !== 0; rest &= rest - 1) {
       const slot = number * TILE_ROWS + lowest(rest), state = batch.stateOf(tile.kernelTile, slot);
       const { mass, variation } = certified.rounding(state, head, keys);
-      const { norm, massErrorShare, sumErrorShare } = state;
-      const fixed = 2 * (rootDim * sumErrorShare + norm * massErrorShare) + 4 * FLOAT64_ROUNDING * norm;
-      batch.setRounding(tile.kernelTile, slot, variation, fixed, mass + 2 * massErrorShare);
+      batch.setWeights(tile.kernelTile, slot, variation, mass);
     }
-    tile.reach(rows & ~odd, BEGUN);
+    tile.roundedRows |= rows;
   }
 
   /** Has the kernel exchange changed keys in the sums of rows. */
@@ -430,6 +462,7 @@ export class Certifier {
       const { norm } = batch.stateOf(tile.kernelTile, slot);
       batch.setRounding(tile.kernelTile, slot, 0, error.output + 4 * FLOAT64_ROUNDING * norm, error.mass);
       tile.toldRows |= row;
+      tile.roundedRows &= ~row;
       tile.boundFor = NaN;
     }
   }

@@ -67,6 +67,7 @@ export class RowAnswers {
       this.reach.include(this.#rows, slot);
     }
     this.certificates.changeKeys(keys);
+    this.certificates.changeQueries(queries);
     for (const slot of queries) this.heads.norms.include(slot);
     this.drift.apply(keys, queries);
     this.changeRows(queries);

@@ -57,6 +57,7 @@ export class RowCertificates {
     this.#certified = {
       areFlat: (head) => heads.areFlat(head),
       isSteep: (slot, head) => heads.isSteep(slot, head),
+      roundingKind: (head, keys) => rounding.kindOf(head, keys),
       rounding: (row, head, keys) => rounding.ofKernel(row, head, keys),
       mayHaveErrors: (keys) => {
         const { isEmpty } = this.#measured;
@@ -79,6 +80,11 @@ export class RowCertificates {
   /** The keys in some slots have changed. */
   changeKeys(slots: Uint32Array): void {
     this.#certifier.changeKeys(slots);
+  }
+
+  /** Some query slots have other queries. */
+  changeQueries(slots: Uint32Array): void {
+    this.#certifier.changeQueries(slots);
   }
 
   /** The states of some queries change. */

@@ -44,6 +44,8 @@ export class RowRounding {
   readonly #heads: HeadRows;
   readonly #spread: ValueSpread;
   readonly #kind: ScoreKind;
+  /** By head, what the rounding of a row depends on besides its query. */
+  readonly #kinds: { readonly norm: number; readonly keyCount: number }[] = [];
 
   constructor({ config, rows, store, heads, spread }: RowParts) {
     this.#kind = { rule: config.rule, headDim: config.layout.headDim, maskHeads: config.maskHeads };
@@ -82,6 +84,21 @@ export class RowRounding {
     };
   }
 
+  /** Another one where `ofKernel` may be another for a query that stays; null where that depends on its state. */
+  kindOf(head: number, keys: KeysAt): unknown {
+    if (this.#config.maskHeads > 0) return null;
+    const norm = this.#heads.reach.norms[keyHeadOf(this.#config.layout, head)],
+      keyCount = this.#roomFor(keys);
+    const known = this.#kinds[head];
+    if (known && known.norm === norm && known.keyCount === keyCount) return known;
+    return this.#kinds[head] = { norm, keyCount };
+  }
+
+  /** At least the number of keys of a state, a power of two. */
+  #roomFor({ since }: KeysAt): number {
+    return 2 ** (32 - Math.clz32(this.#rows.stored.count + since.slots.length));
+  }
+
   /** What computing the weights of a row may have done to it, which a kernel has taken. */
   ofKernel({ reach, logSumExp }: TakenRow, head: number, keys: KeysAt): WeightRounding {
     const { limits } = this.#store;
@@ -89,7 +106,7 @@ export class RowRounding {
     return limits.rounding({
       logSumExp,
       largestProduct: reach * this.#heads.reach.norms[keyHeadOf(this.#config.layout, head)],
-      keyCount: this.#rows.stored.count + keys.since.slots.length,
+      keyCount: this.#roomFor(keys),
     });
   }
 

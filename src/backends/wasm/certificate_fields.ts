@@ -44,12 +44,14 @@ export const ODD = 672;
 export const VARIATION = 704;
 export const FIXED = 768;
 export const MASS_DOUBT = 832;
+/** f64: the share of mass that rounding of the weights alone hides. */
+export const WEIGHT_DOUBT = 896;
 /** Bytes of a block in a tile. */
-export const TILE_BLOCK_BYTES = 896;
+export const TILE_BLOCK_BYTES = 960;
 /** f64: the bounds of all rows of a tile, behind its blocks. */
-export const BOUNDS = 3584;
+export const BOUNDS = 3840;
 /** Bytes of a tile. */
-export const TILE_BYTES = 3840;
+export const TILE_BYTES = 4096;
 
 /**
  * f32: what one key has in the sums; gained if `CHANGE` is positive, else lost. i32: the age for which this

@@ -116,9 +116,9 @@ export class WasmCertificates implements CertificateKernel {
     this.#pairs.give(pairs);
   }
 
-  take(tile: number, tileNumber: number, rows: number): number {
+  take(tile: number, tileNumber: number, rows: number, measured: number): number {
     const { job } = this.#states.heads[this.#head], first = tileNumber * field.TILE_BLOCKS;
-    let odd = this.#kernels.takeRows(job, tile, first, this.#blocksFrom(first), rows, STEEP_SCORE);
+    let odd = this.#kernels.takeRows(job, tile, first, this.#blocksFrom(first), rows, measured, STEEP_SCORE);
     if (!this.#states.hasHeavyKeys(this.#head)) return odd;
     for (let lane = 0; lane < field.TILE_ROWS; lane++) {
       const slot = tileNumber * field.TILE_ROWS + lane;
@@ -167,6 +167,16 @@ export class WasmCertificates implements CertificateKernel {
       ? Infinity
       : shiftedLog(1 / numbers[at + field.SHARE / 4], this.#states.heads[this.#head].shift(slot));
     return taken;
+  }
+
+  setWeights(tile: number, slot: number, variation: number, massDoubt: number): void {
+    const { allDoubles: doubles, numbers } = this.#arena,
+      block = blockOf(tile, slot),
+      at = block / 8 + slot % 8;
+    const massError = numbers[(block + field.MASS_ERROR_SHARE) / 4 + slot % 8];
+    doubles[at + field.VARIATION / 8] = variation;
+    doubles[at + field.WEIGHT_DOUBT / 8] = massDoubt;
+    doubles[at + field.MASS_DOUBT / 8] = massDoubt + 2 * massError;
   }
 
   setRounding(tile: number, slot: number, variation: number, fixed: number, massDoubt: number): void {

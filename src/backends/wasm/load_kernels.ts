@@ -62,7 +62,15 @@ export interface Kernels {
    * Takes the states of rows of a tile, whose bits are in `rows`, for certificates; returns the odd ones.
    * `assembly/taken_rows.ts` has more.
    */
-  takeRows(job: number, tile: number, first: number, count: number, rows: number, steep: number): number;
+  takeRows(
+    job: number,
+    tile: number,
+    first: number,
+    count: number,
+    rows: number,
+    measured: number,
+    steep: number,
+  ): number;
   /**
    * Replaces what changed keys have in the sums of rows of a tile; returns the odd ones. A function of
    * WebAssembly takes numbers alone, so that there are nine of them.

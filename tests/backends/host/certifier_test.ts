@@ -65,10 +65,14 @@ Deno.test("certifier: a kernel is told a measured error once", async () => {
   const { live, certificates, random } = await start();
   await using _ = live;
   let told = 0;
-  const set = certificates.setRounding.bind(certificates);
+  const set = certificates.setRounding.bind(certificates), weigh = certificates.setWeights.bind(certificates);
   certificates.setRounding = (...row) => {
     told++;
     set(...row);
+  };
+  certificates.setWeights = (...row) => {
+    told++;
+    weigh(...row);
   };
   const settled = (await live.peek(OTHERS)).bounds;
   assertEquals(told, 2 * OTHERS.length, "of each row, what rounding may have done, and then what it did");
@@ -81,6 +85,42 @@ Deno.test("certifier: a kernel is told a measured error once", async () => {
   await live.read(OTHERS);
   await live.peek(OTHERS);
   assertEquals(told, 4 * OTHERS.length, "their states are others now");
+});
+
+Deno.test("certifier: rows of different moments share what is written of changed keys", async () => {
+  const { live, certificates, random } = await start();
+  await using _ = live;
+  let written = 0, exchanged = 0, bounded = 0;
+  const set = certificates.setChanges.bind(certificates), add = certificates.add.bind(certificates);
+  const bound = certificates.bound.bind(certificates);
+  certificates.setChanges = (slots, retained, first, count) => {
+    written += count;
+    set(slots, retained, first, count);
+  };
+  certificates.add = (tile, number, rows, pairs, count) => {
+    exchanged += count;
+    return add(tile, number, rows, pairs, count);
+  };
+  certificates.bound = (tile, number, rounded) => {
+    bounded++;
+    return bound(tile, number, rounded);
+  };
+  await live.peek(OTHERS);
+  for (const row of [9, 10, 11]) {
+    live.setKey(row, random.row(DIM));
+    await live.peek([row]);
+  }
+  written = exchanged = bounded = 0;
+  live.setKey(12, random.row(DIM));
+  const { bounds } = await live.peek([9, 10, 11]);
+  assertEquals(
+    [written, exchanged, bounded],
+    [3, 3 + 2 + 1, 1],
+    "keys 12, 11 and 10; row 9 has missed all of them",
+  );
+  await live.peek([9, 10, 11]);
+  assertEquals([written, exchanged, bounded], [3, 6, 1], "nothing has changed");
+  assertEquals((await live.peek([11, 9, 10])).bounds, Float64Array.of(bounds[2], bounds[0], bounds[1]));
 });
 
 Deno.test("certifier: what the host keeps of keys is given back when rows are read", async () => {
@@ -108,13 +148,13 @@ Deno.test("certifier: steep rows stay at the host when their states change", asy
   await using _ = live;
   let asked = 0;
   const add = certificates.add.bind(certificates), take = certificates.take.bind(certificates);
-  certificates.add = (tile, number, rows, pairs) => {
+  certificates.add = (tile, number, rows, pairs, count) => {
     asked |= rows;
-    return add(tile, number, rows, pairs);
+    return add(tile, number, rows, pairs, count);
   };
-  certificates.take = (tile, number, rows) => {
+  certificates.take = (tile, number, rows, measured) => {
     asked |= rows;
-    return take(tile, number, rows);
+    return take(tile, number, rows, measured);
   };
   // Products with this key and query are beyond what float32 is trusted with.
   live.setKey(0, [2 ** 50, 0, 0, 0]);
