@@ -65,8 +65,11 @@ export class Mirror {
   #answer = new Float32Array(0);
   /** The numbers from 0 on, one for each query slot in the list. */
   #order = new Uint32Array(0);
-  /** The list of query slots that was asked for last. */
+  /** The list of query slots that was asked for last, and whether they are neighbours in ascending order. */
   #slots: Uint32Array = NO_SLOTS;
+  #areNeighbours = false;
+  /** The newest epoch of a copy. */
+  #newest = -1;
   /** The array for its bounds, which nobody has asked for yet; null if it has them. */
   #owedBounds: Float64Array | null = null;
   /** The epoch of the last refresh, and where drift stood; no number where it was not followed. */
@@ -145,7 +148,7 @@ export class Mirror {
       if (drifts === null) this.#blocks.lose();
       else this.#blocks.renew(this.#copies, this.#epochs);
     }
-    this.#noteRefreshed(slots, drifts, places);
+    this.#noteRefreshed(drifts, places);
     return { changed, made: stale.length, epochs };
   }
 
@@ -157,11 +160,9 @@ export class Mirror {
 
   /** The places in a list of the copies that are not of the newest epoch. */
   #olderThanNow(slots: Uint32Array): Uint32Array {
-    const now = this.#source.epoch(), epochs = this.#epochs;
+    const now = this.#source.epoch(), epochs = this.#epochs, isAny = this.#newest === now;
     if (this.#order.length !== slots.length) this.#order = Uint32Array.from(slots, (_, at) => at);
-    let at = 0;
-    while (at < slots.length && epochs[slots[at]] !== now) at++;
-    return at === slots.length ? this.#order : this.#order.filter((at) => epochs[slots[at]] !== now);
+    return isAny ? this.#order.filter((at) => epochs[slots[at]] !== now) : this.#order;
   }
 
   /** Notes that answers are copied which are to be within a limit; null when it is done. */
@@ -198,9 +199,8 @@ export class Mirror {
   }
 
   /** Notes where drift stands, and writes bounds where they are wanted at once. */
-  #noteRefreshed(slots: Uint32Array, drifts: Drifts | null, { bounds, areBoundsWanted }: MirrorPlaces): void {
+  #noteRefreshed(drifts: Drifts | null, { bounds, areBoundsWanted }: MirrorPlaces): void {
     this.#refreshedAt = this.#source.epoch();
-    this.#slots = slots;
     this.#owedBounds = bounds;
     if (drifts === null) this.#drifts.length = 0;
     for (const [head, drift] of drifts?.entries() ?? []) {
@@ -245,9 +245,19 @@ export class Mirror {
       }
       changed = changed.subarray(0, count);
     }
-    setAll(slots, this.#epochs, this.#source.epoch());
-    setAll(slots, this.#known, this.#source.stored());
+    this.#newest = this.#source.epoch();
+    this.#setAll(slots, this.#epochs, this.#newest);
+    this.#setAll(slots, this.#known, this.#source.stored());
     return changed;
+  }
+
+  /** Sets the numbers of query slots. */
+  #setAll(slots: Uint32Array, numbers: Float64Array, number: number): void {
+    if (slots === this.#slots && this.#areNeighbours) {
+      numbers.fill(number, slots[0], slots[0] + slots.length);
+      return;
+    }
+    for (let at = 0; at < slots.length; at++) numbers[slots[at]] = number;
   }
 
   /** By query slot, the number of changed key slots that its copy includes. */
@@ -260,7 +270,12 @@ export class Mirror {
     let size = 0;
     if (slots !== this.#slots) {
       this.settle();
-      for (let at = 0; at < slots.length; at++) if (slots[at] >= size) size = slots[at] + 1;
+      this.#slots = slots;
+      this.#areNeighbours = true;
+      for (let at = 0; at < slots.length; at++) {
+        if (slots[at] >= size) size = slots[at] + 1;
+        if (slots[at] !== slots[0] + at) this.#areNeighbours = false;
+      }
     }
     if (size > this.#epochs.length) {
       const room = Math.max(size, 2 * this.#epochs.length);
@@ -312,10 +327,6 @@ function othersAmong(
     if (c < end || epochs[slots[at]] === -1) others[count++] = slots[at];
   }
   return others.subarray(0, count);
-}
-
-function setAll(slots: Uint32Array, numbers: Float64Array, number: number): void {
-  for (let at = 0; at < slots.length; at++) numbers[slots[at]] = number;
 }
 
 /** Copies numbers; returns whether one of them has changed. */
