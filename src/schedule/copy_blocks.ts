@@ -111,9 +111,10 @@ export class CopyBlocks {
       let least = Infinity, most = 0;
       for (let place = this.#starts[block]; place < this.#starts[block + 1]; place++) {
         const slot = slots[this.#places[place]], row = slot * heads + head;
-        // A copy without a reading is further away than any error.
-        if (!(readings[row] >= least)) least = readings[row];
-        if (!(roundings[row] <= most)) most = roundings[row];
+        const reading = readings[row], rounding = roundings[row];
+        // A copy without a number is further away than any error.
+        if (!(reading >= least)) least = reading < least ? reading : -Infinity;
+        if (!(rounding <= most)) most = rounding > most ? rounding : Infinity;
         if (epochs[slot] < oldest) oldest = epochs[slot];
       }
       this.#least[block * heads + head] = least;

@@ -43,7 +43,7 @@ export interface Refreshed {
 }
 
 const NO_SLOTS = new Uint32Array(0);
-/** Copies that do not have to last may be off by rounding as much as this share of a limit, which is little beside it. */
+/** Copies that do not have to last may be off by the limit itself, of which a share is little elsewhere. */
 const EXACT = 4;
 /** The generation while no drift is followed. */
 const UNFOLLOWED = -1;

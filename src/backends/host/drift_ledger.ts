@@ -377,7 +377,8 @@ export class DriftLedger {
   }
 
   /**
-   * How much larger than necessary drift is by now, or was some batches ago, as a factor: weights only grow until they are noted anew.
+   * How much larger than necessary drift is by now, or was some batches ago, as a factor: weights only grow
+   * until they are noted anew.
    */
   looseness(): number {
     const { batches } = this.followed;
