@@ -1,12 +1,14 @@
-// Times looks at all rows of a memory that drifts: exact reads, exact reads into a kept array, stale
-// answers within an error, and followed rows, in one run on the same stream. Times first, counted multiply-adds
-// second. Run it with `deno task bench:drift`; --quick looks a tenth as often.
+// Times looks at all rows of a memory that drifts: exact reads, stale answers within an error under both of its
+// names, and followed rows, in one run on the same stream, and prints them as the tables of docs/benchmarks.md.
+// Run it with `deno task bench:drift`; --quick looks a tenth as often, --backend=array takes that backend, and
+// --only=512,2048,1e-4,0.2,3072 one case: queries, keys, the size of a step, the error and the number of looks.
 //
 // Eight small edits, keys and values in turn, come before each look; queries, keys and values begin as normal
 // numbers, and a step adds normal numbers of the given size to a row.
 
+import process from "node:process";
 import { parseArgs } from "node:util";
-import { mean, median, quantile } from "simple-statistics";
+import { median, quantile } from "simple-statistics";
 import { DynamicAttention } from "../mod.ts";
 import { Random } from "../testing/random.ts";
 import { describeMachine } from "./machine.ts";
@@ -14,7 +16,6 @@ import { describeMachine } from "./machine.ts";
 interface Case {
   readonly queries: number;
   readonly keys: number;
-  readonly dim: number;
   readonly step: number;
   readonly error: number;
   readonly looks: number;
@@ -25,29 +26,30 @@ type Look = () => Promise<unknown>;
 
 interface Way {
   readonly name: string;
-  readonly limit?: (error: number) => { readonly error: number };
+  readonly limit?: (error: number) => { readonly error: number } | { readonly targetError: number };
   look(live: DynamicAttention, of: Case): Look;
 }
 
+const DIM = 32;
+
+function peeks(live: DynamicAttention, { queries }: Case): Look {
+  const into = new Float32Array(queries * DIM);
+  return () => live.peek(undefined, { into });
+}
+
+/** The first one is what the others are held against. */
 const WAYS: readonly Way[] = [
-  { name: "read", look: (live) => () => live.read() },
   {
-    name: "read, into",
-    look: (live, { queries, dim }) => {
-      const into = new Float32Array(queries * dim);
+    name: "`read`",
+    look: (live, { queries }) => {
+      const into = new Float32Array(queries * DIM);
       return () => live.read(undefined, { into });
     },
   },
+  { name: "`{ error }`", limit: (error) => ({ error }), look: peeks },
+  { name: "`{ targetError }`", limit: (targetError) => ({ targetError }), look: peeks },
   {
-    name: "peek within the error",
-    limit: (error) => ({ error }),
-    look: (live, { queries, dim }) => {
-      const into = new Float32Array(queries * dim);
-      return () => live.peek(undefined, { into });
-    },
-  },
-  {
-    name: "follow",
+    name: "`follow`",
     look: (live, { error }) => {
       const followed = live.follow(undefined, { error });
       return () => followed.refresh();
@@ -63,15 +65,24 @@ interface Course {
   readonly live: DynamicAttention;
   readonly look: Look;
   edit(): void;
+  /** Milliseconds of each look, by the clock. */
   readonly times: number[];
+  /** Milliseconds of all looks, of the processors that this process has. */
+  busy: number;
+}
+
+/** Milliseconds that the processors have worked for this process: other programs do not count. */
+function busyTime(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 async function begin(way: Way, of: Case): Promise<Course> {
-  const { queries, keys, dim, step, error } = of;
+  const { queries, keys, step, error } = of;
   const random = new Random(7);
-  const key = random.rows(keys, dim), value = random.rows(keys, dim);
+  const key = random.rows(keys, DIM), value = random.rows(keys, DIM);
   const live = await DynamicAttention.create({
-    query: random.rows(queries, dim),
+    query: random.rows(queries, DIM),
     key,
     value,
     backend,
@@ -82,33 +93,54 @@ async function begin(way: Way, of: Case): Promise<Course> {
   const edit = () => {
     const slot = (edits >> 1) % keys, isKey = edits++ % 2 === 0;
     const row = (isKey ? key : value)[slot];
-    for (let c = 0; c < dim; c++) row[c] += step * random.normal();
+    for (let c = 0; c < DIM; c++) row[c] += step * random.normal();
     if (isKey) live.setKey(slot, row);
     else live.setValue(slot, row);
   };
   const look = way.look(live, of);
   await look();
-  return { live, look, edit, times: [] };
+  return { live, look, edit, times: [], busy: 0 };
 }
 
-async function measure(of: Case): Promise<{ times: number[]; multiplyAdds: number }[]> {
+interface Measured {
+  readonly times: readonly number[];
+  readonly busy: number;
+  readonly multiplyAdds: number;
+}
+
+async function measure(of: Case): Promise<Measured[]> {
   const courses = await Promise.all(WAYS.map((way) => begin(way, of)));
   const before = courses.map(({ live }) => live.stats().multiplyAdds);
   for (let turn = 0; turn < of.looks; turn += TURN) {
-    for (const { look, edit, times } of courses) {
+    for (const course of courses) {
       for (let at = turn; at < Math.min(turn + TURN, of.looks); at++) {
-        for (let count = 0; count < EDITS; count++) edit();
-        const start = performance.now();
-        await look();
-        times.push(performance.now() - start);
+        for (let count = 0; count < EDITS; count++) course.edit();
+        const busy = busyTime(), start = performance.now();
+        await course.look();
+        course.times.push(performance.now() - start);
+        course.busy += busyTime() - busy;
       }
     }
   }
-  const measured = courses.map(({ live, times }, at) => {
-    return { times, multiplyAdds: live.stats().multiplyAdds - before[at] };
+  const measured = courses.map(({ live, times, busy }, at) => {
+    return { times, busy, multiplyAdds: live.stats().multiplyAdds - before[at] };
   });
   for (const { live } of courses) await live.dispose();
   return measured;
+}
+
+/** Prints a case as a row of a table: µs of an exact read, and for each way the ratios of time and work. */
+function print({ queries, keys, step, error, looks }: Case, measured: readonly Measured[]): void {
+  const [exact] = measured;
+  const micros = (time: number) => (1000 * time).toPrecision(time < 1e-2 ? 2 : 3);
+  const [low, high] = quantile([...exact.times], [0.25, 0.75]);
+  const cells = measured.slice(1).flatMap(({ times, busy, multiplyAdds }) => [
+    (median([...times]) / median([...exact.times])).toFixed(2),
+    (busy / exact.busy).toFixed(2),
+    (multiplyAdds / exact.multiplyAdds).toFixed(2),
+  ]);
+  const read = `${micros(median([...exact.times]))} (${micros(low)}–${micros(high)})`;
+  console.log(`| ${queries} × ${keys}, ${step}, ${error}, ${looks} | ${read} | ${cells.join(" | ")} |`);
 }
 
 const { values } = parseArgs({
@@ -121,35 +153,34 @@ const { values } = parseArgs({
 });
 const share = values.quick ? 0.1 : 1;
 const backend = values.backend === "array" ? "array" : "wasm";
+
+function allCases(): Case[] {
+  const looks = Math.ceil(1536 * share), cases: Case[] = [];
+  for (const queries of [512, 128]) {
+    for (const step of [1e-5, 1e-4, 1e-3, 1e-2]) {
+      for (const error of [1e-3, 1e-2, 1e-1]) cases.push({ queries, keys: 2048, step, error, looks });
+    }
+  }
+  // Six sweeps over all keys.
+  cases.push({ queries: 512, keys: 2048, step: 1e-4, error: 0.2, looks: Math.ceil(3072 * share) });
+  if (backend === "wasm") {
+    cases.push({ queries: 4096, keys: 4096, step: 1e-4, error: 0.2, looks: Math.ceil(6144 * share) });
+  }
+  return cases;
+}
+
+function oneCase(text: string): Case {
+  const [queries, keys, step, error, looks] = text.split(",").map(Number);
+  return { queries, keys, step, error, looks };
+}
+
 const { cpu, cores } = await describeMachine();
 console.log(
-  `${cpu}, ${cores} cores, Deno ${Deno.version.deno}; ${backend} on one thread, d = dv = 32; ms a look`,
+  `${cpu}, ${cores} cores, Deno ${Deno.version.deno}; ${backend} on one thread, d = dv = ${DIM}\n\n` +
+    "µs of an exact read into an array, in the median with quartiles; for each way, over those of exact reads: the\n" +
+    "median of its times, the time of processors in the mean, and its multiply-adds\n",
 );
-const cases: Case[] = [];
-for (const step of [1e-5, 1e-4, 1e-3, 1e-2]) {
-  for (const error of [1e-3, 1e-2, 1e-1, 0.2]) {
-    cases.push({ queries: 512, keys: 2048, dim: 32, step, error, looks: Math.ceil(1536 * share) });
-  }
-}
-cases.push({ queries: 4096, keys: 4096, dim: 32, step: 1e-4, error: 0.2, looks: Math.ceil(2048 * share) });
-if (values.only) {
-  const [queries, keys, step, error, looks] = values.only.split(",").map(Number);
-  cases.splice(0, cases.length, { queries, keys, dim: 32, step, error, looks });
-}
-for (const of of cases) {
-  console.log(`\n${of.queries} × ${of.keys}, steps of ${of.step}, error ${of.error}, ${of.looks} looks`);
-  const measured = await measure(of);
-  const [exact] = measured;
-  for (const [at, { times, multiplyAdds }] of measured.entries()) {
-    const [low, high] = quantile(times, [0.25, 0.75]);
-    console.log(
-      `  ${WAYS[at].name.padEnd(22)} median ${median(times).toFixed(3)} (${low.toFixed(3)}–${
-        high.toFixed(3)
-      }), ` +
-        `${(median(exact.times) / median(times)).toFixed(2)} × less; mean ${mean(times).toFixed(3)}, ` +
-        `${(mean(exact.times) / mean(times)).toFixed(2)} ×; multiply-adds ${
-          (exact.multiplyAdds / multiplyAdds).toFixed(2)
-        } × fewer`,
-    );
-  }
-}
+const names = WAYS.slice(1).map(({ name }) => `${name}: median | mean | work`);
+console.log(`| queries × keys, step, error, looks | \`read\` | ${names.join(" | ")} |`);
+console.log(`| --- | --- | ${names.map(() => "--- | --- | ---").join(" | ")} |`);
+for (const of of values.only ? [oneCase(values.only)] : allCases()) print(of, await measure(of));

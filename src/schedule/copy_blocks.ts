@@ -111,9 +111,10 @@ export class CopyBlocks {
       let least = Infinity, most = 0;
       for (let place = this.#starts[block]; place < this.#starts[block + 1]; place++) {
         const slot = slots[this.#places[place]], row = slot * heads + head;
-        // A copy without a reading is further away than any error.
-        if (!(readings[row] >= least)) least = readings[row];
-        if (!(roundings[row] <= most)) most = roundings[row];
+        const reading = readings[row], rounding = roundings[row];
+        // A copy without a number is further away than any error.
+        if (!(reading >= least)) least = reading < least ? reading : -Infinity;
+        if (!(rounding <= most)) most = rounding > most ? rounding : Infinity;
         if (epochs[slot] < oldest) oldest = epochs[slot];
       }
       this.#least[block * heads + head] = least;
@@ -124,25 +125,20 @@ export class CopyBlocks {
 
   /** Sorts the places of a list by block. */
   #sort(slots: Uint32Array): void {
-    const heads = this.#heads, last = largestBlock(slots);
-    const counts = new Uint32Array(last + 2);
-    for (let at = 0; at < slots.length; at++) counts[Math.floor(slots[at] / BLOCK_SLOTS) + 1]++;
+    const places = Uint32Array.from(slots, (_, at) => at), blockAt = (place: number) => slots[places[place]] >>> BITS;
+    if (!isAscending(slots)) places.sort((one, other) => slots[one] - slots[other]);
+    const numbers = new Uint32Array(slots.length), starts = new Uint32Array(slots.length + 1);
     let blocks = 0;
-    for (let block = 1; block < counts.length; block++) {
-      if (counts[block] > 0) blocks++;
-      counts[block] += counts[block - 1];
+    for (let place = 0; place < places.length; place++) {
+      if (place > 0 && blockAt(place) === numbers[blocks - 1]) continue;
+      numbers[blocks] = blockAt(place);
+      starts[blocks++] = place;
     }
-    this.#numbers = new Uint32Array(blocks);
-    this.#starts = new Uint32Array(blocks + 1).fill(slots.length, blocks);
-    for (let block = 0, at = 0; block <= last; block++) {
-      if (counts[block + 1] === counts[block]) continue;
-      this.#numbers[at] = block;
-      this.#starts[at++] = counts[block];
-    }
-    this.#places = new Uint32Array(slots.length);
-    for (let at = 0; at < slots.length; at++) {
-      this.#places[counts[Math.floor(slots[at] / BLOCK_SLOTS)]++] = at;
-    }
+    starts[blocks] = places.length;
+    this.#numbers = numbers.subarray(0, blocks);
+    this.#starts = starts;
+    this.#places = places;
+    const heads = this.#heads;
     this.#least = new Float64Array(blocks * heads);
     this.#most = new Float64Array(blocks * heads);
     this.#oldest = new Float64Array(blocks);
@@ -172,9 +168,9 @@ export function boundOf(
 }
 
 const NO_PLACES = new Uint32Array(0);
+const BITS = Math.log2(BLOCK_SLOTS);
 
-function largestBlock(slots: Uint32Array): number {
-  let largest = -1;
-  for (let at = 0; at < slots.length; at++) if (slots[at] > largest) largest = slots[at];
-  return Math.floor(largest / BLOCK_SLOTS);
+function isAscending(slots: Uint32Array): boolean {
+  for (let at = 1; at < slots.length; at++) if (slots[at] < slots[at - 1]) return false;
+  return true;
 }

@@ -24,7 +24,7 @@ type Unit = keyof Price;
 /** The share of the cost of exact answers that trials may lose. */
 const SHARE: Price = { work: 1 / 50, time: 1 / 20 };
 /** Whether following has paid is asked each time that copies have been made anew this often on average. */
-const REFRESHES = 3;
+const REFRESHES = 2;
 /** No trial begins before so many answers after edits. */
 const EARLY = 4;
 /** The pause after a lost trial grows by a factor of two up to this power. */

@@ -43,7 +43,7 @@ export interface Refreshed {
 }
 
 const NO_SLOTS = new Uint32Array(0);
-/** Copies that do not have to last may be off by rounding as much as this share of a limit, which is little beside it. */
+/** Copies that do not have to last may be off by the limit itself, of which a share is little elsewhere. */
 const EXACT = 4;
 /** The generation while no drift is followed. */
 const UNFOLLOWED = -1;
@@ -63,10 +63,13 @@ export class Mirror {
   readonly #blocks: CopyBlocks;
   /** Answers that are being copied. */
   #answer = new Float32Array(0);
-  /** The numbers from 0 on. */
+  /** The numbers from 0 on, one for each query slot in the list. */
   #order = new Uint32Array(0);
-  /** The list of query slots that was asked for last. */
+  /** The list of query slots that was asked for last, and whether they are neighbours in ascending order. */
   #slots: Uint32Array = NO_SLOTS;
+  #areNeighbours = false;
+  /** The newest epoch of a copy. */
+  #newest = -1;
   /** The array for its bounds, which nobody has asked for yet; null if it has them. */
   #owedBounds: Float64Array | null = null;
   /** The epoch of the last refresh, and where drift stood; no number where it was not followed. */
@@ -145,7 +148,7 @@ export class Mirror {
       if (drifts === null) this.#blocks.lose();
       else this.#blocks.renew(this.#copies, this.#epochs);
     }
-    this.#noteRefreshed(slots, drifts, places);
+    this.#noteRefreshed(drifts, places);
     return { changed, made: stale.length, epochs };
   }
 
@@ -157,12 +160,9 @@ export class Mirror {
 
   /** The places in a list of the copies that are not of the newest epoch. */
   #olderThanNow(slots: Uint32Array): Uint32Array {
-    const now = this.#source.epoch(), epochs = this.#epochs;
-    if (this.#order.length < slots.length) this.#order = Uint32Array.from(slots, (_, at) => at);
-    let count = 0;
-    for (let at = 0; at < slots.length; at++) if (epochs[slots[at]] !== now) count++;
-    const order = this.#order.subarray(0, slots.length);
-    return count === slots.length ? order : order.filter((at) => epochs[slots[at]] !== now);
+    const now = this.#source.epoch(), epochs = this.#epochs, isAny = this.#newest === now;
+    if (this.#order.length !== slots.length) this.#order = Uint32Array.from(slots, (_, at) => at);
+    return isAny ? this.#order.filter((at) => epochs[slots[at]] !== now) : this.#order;
   }
 
   /** Notes that answers are copied which are to be within a limit; null when it is done. */
@@ -199,9 +199,8 @@ export class Mirror {
   }
 
   /** Notes where drift stands, and writes bounds where they are wanted at once. */
-  #noteRefreshed(slots: Uint32Array, drifts: Drifts | null, { bounds, areBoundsWanted }: MirrorPlaces): void {
+  #noteRefreshed(drifts: Drifts | null, { bounds, areBoundsWanted }: MirrorPlaces): void {
     this.#refreshedAt = this.#source.epoch();
-    this.#slots = slots;
     this.#owedBounds = bounds;
     if (drifts === null) this.#drifts.length = 0;
     for (const [head, drift] of drifts?.entries() ?? []) {
@@ -230,23 +229,35 @@ export class Mirror {
     output: Float32Array,
     { data, width, rowOf }: MirrorPlaces,
   ): Uint32Array<ArrayBuffer> {
-    const now = this.#source.epoch(), stored = this.#source.stored(), changed = new Uint32Array(slots.length);
-    const epochs = this.#epochs, known = this.#known;
-    let count = 0;
-    for (let at = 0, from = 0; at < slots.length; at++, from += width) {
-      const slot = slots[at], to = width * (rowOf === null ? stale[at] : rowOf(slot));
-      if (epochs[slot] === -1 || differs(output, from, data, to, width)) changed[count++] = slot;
-      epochs[slot] = now;
-      known[slot] = stored;
+    const isInPlace = rowOf === null && stale.length > 0 && stale[stale.length - 1] === stale.length - 1;
+    let changed: Uint32Array<ArrayBuffer>;
+    if (isInPlace) {
+      changed = othersAmong(slots, output, data, width, this.#epochs);
+      // There may be no room any more.
+      if (output.length <= data.length) data.set(output);
+    } else {
+      let count = 0;
+      changed = new Uint32Array(slots.length);
+      for (let at = 0; at < slots.length; at++) {
+        const slot = slots[at], to = width * (rowOf === null ? stale[at] : rowOf(slot));
+        const isOther = copyRow(output, at * width, data, to, width);
+        if (isOther || this.#epochs[slot] === -1) changed[count++] = slot;
+      }
+      changed = changed.subarray(0, count);
     }
-    // All in one piece, unless there is no room any more, or row by row.
-    const isInPlace = rowOf === null && stale[slots.length - 1] === slots.length - 1;
-    if (isInPlace && output.length <= data.length) data.set(output);
-    for (let at = 0; at < slots.length && !isInPlace; at++) {
-      const slot = slots[at];
-      copyRow(output, at * width, data, width * (rowOf === null ? stale[at] : rowOf(slot)), width);
+    this.#newest = this.#source.epoch();
+    this.#setAll(slots, this.#epochs, this.#newest);
+    this.#setAll(slots, this.#known, this.#source.stored());
+    return changed;
+  }
+
+  /** Sets the numbers of query slots. */
+  #setAll(slots: Uint32Array, numbers: Float64Array, number: number): void {
+    if (slots === this.#slots && this.#areNeighbours) {
+      numbers.fill(number, slots[0], slots[0] + slots.length);
+      return;
     }
-    return changed.subarray(0, count);
+    for (let at = 0; at < slots.length; at++) numbers[slots[at]] = number;
   }
 
   /** By query slot, the number of changed key slots that its copy includes. */
@@ -259,7 +270,12 @@ export class Mirror {
     let size = 0;
     if (slots !== this.#slots) {
       this.settle();
-      for (let at = 0; at < slots.length; at++) if (slots[at] >= size) size = slots[at] + 1;
+      this.#slots = slots;
+      this.#areNeighbours = true;
+      for (let at = 0; at < slots.length; at++) {
+        if (slots[at] >= size) size = slots[at] + 1;
+        if (slots[at] !== slots[0] + at) this.#areNeighbours = false;
+      }
     }
     if (size > this.#epochs.length) {
       const room = Math.max(size, 2 * this.#epochs.length);
@@ -293,18 +309,39 @@ export class Mirror {
   }
 }
 
-/** Whether one of some numbers differs. */
-function differs(a: Float32Array, aStart: number, b: Float32Array, bStart: number, length: number): boolean {
-  for (let c = 0; c < length; c++) if (a[aStart + c] !== b[bStart + c]) return true;
-  return false;
+/** The query slots of which a number differs, or of which there is no copy, among those of all rows. */
+function othersAmong(
+  slots: Uint32Array,
+  output: Float32Array,
+  data: Float32Array,
+  width: number,
+  epochs: Float64Array,
+): Uint32Array<ArrayBuffer> {
+  const others = new Uint32Array(slots.length);
+  let count = 0;
+  for (let at = 0, from = 0; at < slots.length; at++, from += width) {
+    // Most often the first number tells.
+    let c = from;
+    const end = from + width;
+    while (c < end && output[c] === data[c]) c++;
+    if (c < end || epochs[slots[at]] === -1) others[count++] = slots[at];
+  }
+  return others.subarray(0, count);
 }
 
+/** Copies numbers; returns whether one of them has changed. */
 function copyRow(
   from: Float32Array,
   fromStart: number,
   to: Float32Array,
   toStart: number,
   length: number,
-): void {
-  for (let c = 0; c < length; c++) to[toStart + c] = from[fromStart + c];
+): boolean {
+  let isChanged = false;
+  for (let c = 0; c < length; c++) {
+    const number = from[fromStart + c];
+    if (to[toStart + c] !== number) isChanged = true;
+    to[toStart + c] = number;
+  }
+  return isChanged;
 }

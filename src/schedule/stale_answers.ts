@@ -127,12 +127,9 @@ export class StaleAnswers {
 
   #newMirror(): Mirror {
     const { backend, queries, layout, bringUp } = this.#config;
-    const read = async (
-      slots: Uint32Array,
-      into: Float32Array<ArrayBuffer> | null,
-    ): Promise<AttentionOutput> => {
-      await bringUp(slots);
-      return await queries.read(slots, { into, logs: false });
+    const read = (slots: Uint32Array, into: Float32Array<ArrayBuffer> | null): Promise<AttentionOutput> => {
+      const running = bringUp(slots), wanted = { into, logs: false };
+      return running ? running.then(() => queries.read(slots, wanted)) : queries.read(slots, wanted);
     };
     return new Mirror(
       { backend, epoch: () => queries.epoch, stored: () => this.#limited.stored, read },

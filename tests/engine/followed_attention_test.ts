@@ -150,6 +150,30 @@ for (const backend of QUICK_BACKENDS) {
     assertEquals(into, (await engine.read([3, 1])).data);
   });
 
+  Deno.test(`follow on ${backend}: bounds are those of the last refresh, whenever they are asked for`, async () => {
+    const random = new Random(8);
+    const rows = (count: number) => Array.from({ length: count }, () => random.row(8));
+    const options = { query: rows(20), key: rows(60), value: rows(60), heads: 2, backend };
+    await using one = await DynamicAttention.create(options);
+    await using other = await DynamicAttention.create(options);
+    using often = one.follow(undefined, { error: 0.2 });
+    using seldom = other.follow(undefined, { error: 0.2 });
+    const kept = often.bounds;
+    assertEquals(kept, new Float64Array(20).fill(Infinity));
+    for (let look = 0; look < 60; look++) {
+      const slot = random.below(60), column = random.below(8), step = 0.02 * random.normal();
+      for (const engine of [one, other]) engine.addToKey(slot, column, step);
+      assertEquals(await often.refresh(), await seldom.refresh());
+      assert(often.bounds === kept);
+      if (look % 7 !== 0) continue;
+      // An edit that is not looked at, and a copy that is lost, leave what a refresh has told.
+      if (look % 2 === 0) { for (const engine of [one, other]) engine.addToKey(slot, column, 1); }
+      if (look % 3 === 0) await Promise.all([one.flush(), other.flush()]);
+      assertEquals(seldom.bounds.slice(), kept);
+      assertLess(Math.max(...kept), 0.21);
+    }
+  });
+
   Deno.test(`follow on ${backend}: a key is heavier once a heavier one has gone, and lighter once one has come`, async () => {
     await using engine = await DynamicAttention.create({
       query: [[1]],

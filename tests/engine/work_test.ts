@@ -311,6 +311,54 @@ for (const backend of QUICK_BACKENDS) {
     });
   }
 
+  if (backend !== "webgpu") {
+    Deno.test(`work on ${backend}: a memory that drifts is followed for a third of what exact reads cost`, async () => {
+      const costs: Record<string, number> = {};
+      for (const way of ["read", "peek", "follow"]) {
+        await using engine = await wideEngineOf({
+          lazyThreshold: way === "peek" ? { error: 0.2 } : Infinity,
+        });
+        using followed = engine.follow(undefined, { error: 0.2 });
+        await followed.refresh();
+        const random = new Random(7);
+        const { multiplyAdds } = await workOf(engine, async () => {
+          for (let look = 0; look < 400; look++) {
+            for (let edit = 0; edit < 4; edit++) {
+              const slot = (4 * look + edit) % 250,
+                [key, value] = [engine.getKey(slot), engine.getValue(slot)];
+              const steps = random.row(2 * WIDE, 1e-3);
+              engine.set(slot, key.map((x, c) => x + steps[c]), value.map((x, c) => x + steps[WIDE + c]));
+            }
+            if (way === "read") await engine.read();
+            else if (way === "peek") await engine.peek();
+            else await followed.refresh();
+          }
+        });
+        costs[way] = multiplyAdds;
+      }
+      assertLess(costs.peek, costs.read / 3);
+      assertLess(costs.follow, costs.read / 3);
+    });
+
+    Deno.test(`work on ${backend}: following costs little more than exact reads where it does not pay`, async () => {
+      const costs: number[] = [];
+      for (const isFollowed of [false, true]) {
+        await using engine = await wideEngineOf({});
+        using followed = engine.follow(undefined, { error: 1e-3 });
+        if (isFollowed) await followed.refresh();
+        const random = new Random(5);
+        const { multiplyAdds } = await workOf(engine, async () => {
+          for (let step = 0; step < STEPS; step++) {
+            engine.setKey(step % 50, random.row(WIDE));
+            await (isFollowed ? followed.refresh() : engine.read());
+          }
+        });
+        costs.push(multiplyAdds);
+      }
+      assertLess(costs[1], 1.05 * costs[0]);
+    });
+  }
+
   Deno.test(`work on ${backend}: the original's full recalculation rebuilds all rows, the patch none`, async () => {
     for (const onThreshold of ["rebuild", "patch"] as const) {
       await using engine = await engineOf(20, 50, { onThreshold, lazyThreshold: 4 });

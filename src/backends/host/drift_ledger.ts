@@ -310,7 +310,7 @@ export class DriftLedger {
   }
 
   /**
-   * Notes the weights of keys in `count` blocks, whose rows were begun, from the block number `from` in
+   * Notes the weights of keys in `count` blocks side by side, whose rows were begun, from the block number `from` in
    * `firsts` on: by block and key, the largest logarithm.
    */
   noteLogs(
@@ -321,14 +321,10 @@ export class DriftLedger {
     keys: Uint32Array,
     logs: Float64Array,
   ): void {
-    const { codes, stride } = this.#heads[head].table;
+    const { table } = this.#heads[head];
     for (let t = 0; t < keys.length; t++) {
-      for (let b = 0, at = t, start = keys[t] * stride; b < count; b++, at += keys.length) {
-        const log = logs[at];
-        if (log === -Infinity) continue;
-        const code = codeOfLog(log), place = start + (firsts[from + b] >>> BLOCK_BITS);
-        if (code > codes[place]) codes[place] = code;
-      }
+      // The blocks lie side by side.
+      table.raiseRun(keys[t], firsts[from] >>> BLOCK_BITS, { logs, first: t, step: keys.length, count });
     }
   }
 
@@ -381,7 +377,8 @@ export class DriftLedger {
   }
 
   /**
-   * How much larger than necessary drift is by now, or was some batches ago, as a factor: weights only grow until they are noted anew.
+   * How much larger than necessary drift is by now, or was some batches ago, as a factor: weights only grow
+   * until they are noted anew.
    */
   looseness(): number {
     const { batches } = this.followed;

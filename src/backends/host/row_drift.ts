@@ -169,6 +169,7 @@ export class RowDrift {
 
   /** Lets the ledger go. */
   unwatch(): void {
+    if (this.#ledger === null) return;
     this.#ledger = this.#unnoted = this.#followedBlocks = null;
     this.#roundings = new Float64Array(0);
   }

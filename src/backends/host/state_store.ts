@@ -199,7 +199,7 @@ export abstract class StateStore {
 
   /**
    * For blocks of 8 neighbouring query slots, passes on the largest that the score of one of them with each of
-   * the key slots `keys` is above its offset: from the block number `from` on, of `count` blocks, a number for
+   * the key slots `keys` is above its offset: from the block number `from` on, of `count` blocks side by side, a number for
    * each key. −∞ where there is none. Returns false if the host has to compute them.
    */
   blockLogs(

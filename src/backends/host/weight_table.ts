@@ -62,6 +62,31 @@ export class WeightTable {
     if (code > this.codes[at]) this.codes[at] = code;
   }
 
+  /** Lets the bounds of a key's weights in `count` blocks from one on grow to those of logarithms. */
+  raiseRun(
+    slot: number,
+    block: number,
+    { logs, first, step, count }: {
+      readonly logs: Float64Array;
+      readonly first: number;
+      readonly step: number;
+      readonly count: number;
+    },
+  ): void {
+    const { codes } = this, factor = STEPS * Math.LOG2E;
+    // It does what `codeOfLog` does, without a call: it runs for every pair of a block and a new key.
+    for (let at = first, to = slot * this.stride + block, end = to + count; to < end; at += step, to++) {
+      const log = logs[at];
+      if (log === -Infinity) continue;
+      let code = ONE;
+      if (log < 0) {
+        code += Math.ceil(factor * log);
+        if (code < LEAST) code = LEAST;
+      }
+      if (code > codes[to]) codes[to] = code;
+    }
+  }
+
   /** Sets the bounds of a key's weights to no weight. */
   empty(slot: number): void {
     this.codes.fill(0, slot * this.stride, (slot + 1) * this.stride);
