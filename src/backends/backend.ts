@@ -130,6 +130,8 @@ export interface LookTimes {
   readonly common: number;
   /** Bringing rows up to date and reading them, however few. */
   readonly look: number;
+  /** A changed key that states of one epoch catch up with, however few they are. */
+  readonly exchanged: number;
   /** A counted multiply-add of bringing rows up to date. */
   readonly multiplyAdd: number;
   /** A number of the sums of a row that is brought up to date, besides. */

@@ -17,8 +17,8 @@ export interface SamplePrices {
   exact(missed: number): Price;
   /** Keeping the copy of a query slot for an answer, made anew or not. */
   readonly kept: Price;
-  /** Answering exactly at all, for `share` of the query slots. */
-  look(share: number): Price;
+  /** Answering exactly at all, after so many changed key slots, for `share` of the query slots. */
+  look(share: number, missed: number): Price;
 }
 
 /** Query slots that are watched, one for each of some blocks. */
@@ -114,26 +114,29 @@ export class DriftSample {
     const bounds = new Float64Array(length), prices = this.#prices;
     this.#backend.driftOfCopies(slots, this.#copies, bounds);
     const exact = new Sum(), followed = new Sum(), stale = this.#stale;
-    let rows = 0, staleRows = 0, last = NaN, price: Price = exact;
+    let rows = 0, staleRows = 0, last = NaN, price: Price = exact, missedMost = 0, lackedMost = 0;
     for (let at = 0; at < length; at++) {
       const place = this.#places[at], weight = this.#weights[place];
       rows += weight;
       const missed = this.#stored - this.#askedAt[place];
       if (missed !== last) price = prices.exact(last = missed);
+      missedMost = Math.max(missedMost, missed);
       exact.add(price, weight);
       this.#askedAt[place] = this.#stored;
       if (bounds[at] <= error) continue;
       // The first copies are made of answers that are there.
       if (this.#copiedAt[place] >= 0) {
-        followed.add(prices.exact(this.#missedSince(this.#copiedAt[place])), weight);
+        const lacked = this.#missedSince(this.#copiedAt[place]);
+        lackedMost = Math.max(lackedMost, lacked);
+        followed.add(prices.exact(lacked), weight);
         staleRows += weight;
       }
       stale.push(slots[at]);
       this.#copiedAt[place] = this.#stored;
     }
-    const look = prices.look(Math.min(1, rows / Math.max(1, count)));
-    exact.add(look, 1);
-    if (staleRows > 0) followed.add(look, 1);
+    const share = Math.min(1, rows / Math.max(1, count));
+    exact.add(prices.look(share, missedMost), 1);
+    if (staleRows > 0) followed.add(prices.look(share, lackedMost), 1);
     followed.add(prices.kept, rows);
     followed.add(upkeep.each, 1);
     followed.add(upkeep.batches, Math.min(1, this.#rows / this.#total));

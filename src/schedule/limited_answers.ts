@@ -59,6 +59,8 @@ const FEW_KEYS = 8;
  * `RENEWALS` times what following has.
  */
 const LOOSE = 2, RENEWALS = 4;
+/** Drift that is not loose is looked at again when catching up has cost this multiple. */
+const LATER = 9 / 8;
 /** Nanoseconds that nobody notices, and a share of the time of an answer. */
 const LITTLE_TIME = 5_000, LITTLE_SHARE = 1 / 16;
 /** Certificates of rounding are seldom smaller than this share of the bound that is common to all rows. */
@@ -79,8 +81,9 @@ export class LimitedAnswers {
   #data = new Float32Array(0);
   /** The number of blocks that were asked for when all of them were followed. */
   #followedBlocks = 0;
-  /** The work of catching up since drift was begun. */
+  /** The work of catching up since drift was begun, and that until which drift need not be looked at again. */
   #caughtUp = 0;
+  #tightUntil = 0;
 
   constructor(config: LimitedConfig) {
     this.#config = config;
@@ -127,14 +130,17 @@ export class LimitedAnswers {
     this.#asked.reset();
     this.#followedBlocks = 0;
     this.forget();
-    this.#caughtUp = 0;
+    this.#caughtUp = this.#tightUntil = 0;
     this.#accounts.begin();
   }
 
   /** Drift has become loose, so that following it is begun anew. */
   isLoose(watched: Watched): boolean {
     const following = Math.max(watched.upkeep(), this.#config.queries.scoringCost(FEW_KEYS));
-    return this.#caughtUp > RENEWALS * following && watched.looseness() > LOOSE;
+    if (this.#caughtUp <= Math.max(RENEWALS * following, this.#tightUntil)) return false;
+    if (watched.looseness() > LOOSE) return true;
+    this.#tightUntil = LATER * this.#caughtUp;
+    return false;
   }
 
   /** Notes what catching up has cost. */
@@ -144,7 +150,7 @@ export class LimitedAnswers {
 
   /** Drift is begun. */
   noteBegun(): void {
-    this.#caughtUp = 0;
+    this.#caughtUp = this.#tightUntil = 0;
   }
 
   /** Answers query slots. */
@@ -190,9 +196,9 @@ export class LimitedAnswers {
     const followed = isWhole ? slots : slots.filter((slot) => watched?.follows(slot));
     const others = isWhole ? NO_SLOTS : slots.filter((slot) => !watched?.follows(slot));
     const missed = this.#accounts.ask(followed, areAll && isWhole);
-    const before = prices.workSoFar;
+    const before = prices.workSoFar, { queries } = this.#config, exchangedBefore = queries.exchanged;
     const copies = await mirror.refresh(followed, error, floor, places);
-    const caughtUp = prices.workSoFar - before;
+    const caughtUp = prices.workSoFar - before, exchanged = queries.exchanged - exchangedBefore;
     this.#caughtUp += caughtUp;
     const exactly = await this.#exactly(others, error, null);
     const output = outputFor(into, slots.length * width);
@@ -202,10 +208,10 @@ export class LimitedAnswers {
     const lag = mirror.lagOf(followed);
     if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error, 0);
     const owed = this.#accounts.settle(followed, mirror.known);
-    const look = others.length === 0 ? prices.ofLook(1) : FREE;
-    const exact = plus(prices.ofExact(missed, followed.length), look);
+    const isShared = others.length > 0, look = (keys: number) => isShared ? FREE : prices.ofLook(1, keys);
+    const exact = plus(prices.ofExact(missed, followed.length), look(this.#accounts.mostMissed));
     let spent = plus(prices.ofExact(caughtUp, copies.made), prices.ofCopies(followed.length));
-    if (copies.made > 0) spent = plus(spent, look);
+    if (copies.made > 0) spent = plus(spent, look(exchanged));
     const { each, batches } = prices.ofFollowing();
     spent = plus(plus(spent, prices.ofWork(owed)), plus(each, batches));
     this.#trial.answered(exact.work, prices.timeOfExact(missed, followed.length));
@@ -314,7 +320,7 @@ export class LimitedAnswers {
     this.#sample = new DriftSample(backend, layout.heads, sample, {
       exact: (missed) => prices.ofMissed(missed),
       kept: prices.ofCopies(1),
-      look: (share) => prices.ofLook(share),
+      look: (share, missed) => prices.ofLook(share, missed),
     });
   }
 
@@ -339,7 +345,7 @@ export class LimitedAnswers {
     const before = this.#prices.workSoFar;
     await bringUp(slots);
     await backend.watch(slots);
-    this.#caughtUp = 0;
+    this.#caughtUp = this.#tightUntil = 0;
     this.#followedBlocks = this.#asked.count;
     this.#accounts.begin();
     return this.#prices.ofBeginning(this.#prices.workSoFar - before, slots.length);

@@ -69,9 +69,10 @@ export class LookPrices {
     return { work: 0, time: slots * (this.#config.layout.heads * copy + this.#width * copied) };
   }
 
-  /** Bringing rows up to date at all, as a share. */
-  ofLook(share: number): Price {
-    return { work: 0, time: share * this.#config.backend.costs.times.look };
+  /** Bringing rows up to date at all, with so many changed keys, each once for each epoch; as a share. */
+  ofLook(share: number, exchanged: number): Price {
+    const { look, exchanged: each } = this.#config.backend.costs.times;
+    return { work: 0, time: share * (look + exchanged * each) };
   }
 
   /** Reckoning a sample for an answer. */

@@ -47,6 +47,8 @@ export interface Lag {
 export class StandingQueries {
   /** How often every state was computed from scratch. */
   rebuilds = 0;
+  /** The number of changed keys that states caught up with, one for each epoch of states that did. */
+  exchanged = 0;
   /** Milliseconds spent bringing states up to date. */
   applyMs = 0;
   readonly #config: StandingConfig;
@@ -172,8 +174,10 @@ export class StandingQueries {
     for (const cohort of cohorts) {
       const changes = cohort.since.slots.length;
       if (changes === 0) this.#history.reach(cohort.queries);
-      else if (this.#planner.plan(sizes, changes) === "patch") patch.push(inSlotOrder(cohort));
-      else build.push(cohort.queries);
+      else if (this.#planner.plan(sizes, changes) === "patch") {
+        patch.push(inSlotOrder(cohort));
+        this.exchanged += changes;
+      } else build.push(cohort.queries);
     }
     return this.#update(joined(build), patch);
   }

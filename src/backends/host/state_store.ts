@@ -19,6 +19,7 @@ import type { RoundedRow, WeightRounding } from "./weight_rounding.ts";
 export const HOST_TIMES: Pick<
   LookTimes,
   | "common"
+  | "exchanged"
   | "copy"
   | "copied"
   | "tried"
@@ -31,6 +32,7 @@ export const HOST_TIMES: Pick<
   | "pairAgain"
 > = {
   common: 6_000,
+  exchanged: 400,
   certified: 1_500,
   taken: 0,
   pair: 300,
