@@ -1,5 +1,5 @@
 // `deno task bench:applications`: the streams of the applications, looked at within an error beside exact reads:
-// counted work, and times of an edit and its looks, as medians and means and by turns. --quick plays a tenth,
+// counted work, and times of an edit and its looks: medians, means of processor time, and quartiles by turns. --quick plays a tenth,
 // --only=births,vision plays some, --ratings=40000 plays so many ratings.
 
 import { parseArgs } from "node:util";
@@ -50,8 +50,8 @@ for (const [name, make] of Object.entries(streams)) {
   const rows = (query as readonly unknown[]).length, keys = (key as readonly unknown[]).length;
   console.log(`\n${stream.name}, ${rows} × ${keys}, ${stream.steps.length} steps\n`);
   console.log(
-    "| way | multiply-adds | × read | µs, median, mean | × medians | × means | × by turns, quartiles |",
+    "| way | multiply-adds | × read | µs, median | × read | µs of processors, mean | × read | × by turns, quartiles |",
   );
-  console.log("| - | - | - | - | - | - | - |");
+  console.log("| - | - | - | - | - | - | - | - |");
   for (const way of [exact, ...others]) console.log(`| ${cellsOf(way, exact).join(" | ")} |`);
 }

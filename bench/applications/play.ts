@@ -1,7 +1,8 @@
 // Plays a stream in several ways at once, in turns, so that whatever else the machine does slows all of them
 // alike.
 
-import { mean, median, quantile } from "simple-statistics";
+import { cpuUsage } from "node:process";
+import { median, quantile } from "simple-statistics";
 import { DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";
 import type { Stream, StreamStep } from "./streams.ts";
 
@@ -21,6 +22,8 @@ export interface Played {
   /** Milliseconds of each turn, edits included, and of each step. */
   readonly turns: readonly number[];
   readonly steps: readonly number[];
+  /** Milliseconds of processors, compilers and collectors included, a step in the mean: other programs are not in it. */
+  readonly processor: number;
 }
 
 /** Steps of a turn, and the first turns, whose times are those of a compiler. */
@@ -65,7 +68,7 @@ export async function play(
   for (const way of ways) {
     const live = await DynamicAttention.create({ ...first, backend, threads: 1, ...way.options });
     await live.read();
-    courses.push({ way, live, look: way.begin(live), turns: [] as number[], steps: [] as number[] });
+    courses.push({ way, live, look: way.begin(live), turns: [] as number[], steps: [] as number[], us: [0] });
   }
   const before = courses.map(({ live }) => live.stats().multiplyAdds);
   for (let from = 0, turn = 0; from < steps.length; from += TURN, turn++) {
@@ -73,7 +76,7 @@ export async function play(
     for (let at = 0; at < courses.length; at++) {
       const { live, look, ...course } = courses[(at + turn) % courses.length];
       let sum = 0;
-      const isWarm = turn >= Math.min(WARM_TURNS, Math.ceil(steps.length / TURN) - 1);
+      const used = cpuUsage(), isWarm = turn >= Math.min(WARM_TURNS, Math.ceil(steps.length / TURN) - 1);
       for (const { edits, rows } of steps.slice(from, from + TURN)) {
         const start = performance.now();
         live.edit([...edits]);
@@ -82,13 +85,17 @@ export async function play(
         if (isWarm) course.steps.push(ms);
         sum += ms;
       }
-      if (isWarm) course.turns.push(sum);
+      const { user, system } = cpuUsage(used);
+      if (!isWarm) continue;
+      course.turns.push(sum);
+      course.us[0] += user + system;
     }
   }
   const played = courses.map(({ way, live, ...course }, at) => ({
     name: way.name,
     work: (live.stats().multiplyAdds - before[at]) / steps.length,
     turns: course.turns,
+    processor: course.us[0] / 1000 / course.steps.length,
     steps: course.steps,
   }));
   for (const { live } of courses) await live.dispose();
@@ -96,16 +103,17 @@ export async function play(
 }
 
 /** The cells of a way's row: work and time a step, and both over those of exact reads. */
-export function cellsOf({ name, work, turns, steps }: Played, exact: Played): string[] {
+export function cellsOf({ name, work, turns, steps, processor }: Played, exact: Played): string[] {
   const ratios = turns.map((ms, at) => ms / exact.turns[at]), [low, high] = quantile(ratios, [0.25, 0.75]);
   const us = (ms: number) => (1000 * ms).toPrecision(3);
   return [
     name,
     Math.round(work).toLocaleString("en"),
     (work / exact.work).toPrecision(3),
-    `${us(median([...steps]))}, ${us(mean([...steps]))}`,
+    us(median([...steps])),
     (median([...steps]) / median([...exact.steps])).toFixed(2),
-    (mean([...steps]) / mean([...exact.steps])).toFixed(2),
+    us(processor),
+    (processor / exact.processor).toFixed(2),
     `${median(ratios).toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`,
   ];
 }
