@@ -25,6 +25,8 @@ interface Case {
   readonly edits: number;
   /** Whether no key is edited twice. */
   readonly areNew?: boolean;
+  /** Batches of so many edits before each look, which another row has been asked for after; one unless given. */
+  readonly batches?: number;
   readonly looks?: number;
 }
 
@@ -54,6 +56,7 @@ async function begin(backend: BackendName, of: Case): Promise<Course> {
   if (of.way === "watched") await inner.watch(Uint32Array.of(0));
   let slot = 0;
   const times: number[] = [];
+  let timedWork = 0;
   const edit = (count: number) => {
     for (let at = 0; at < count; at++, slot++) {
       const edited = slot % (of.areNew ? of.keys : 16), row = key[edited];
@@ -64,6 +67,7 @@ async function begin(backend: BackendName, of: Case): Promise<Course> {
   const look = async () => {
     if (followed) await followed.refresh();
     else if (of.way === "peek") await live.peek(undefined, { into });
+    else if (of.batches !== undefined) await live.read([0]);
     else await live.read(undefined, { into });
   };
   for (let looks = 0; of.way === "peek" && !inner.watched?.isWhole; looks++) {
@@ -73,15 +77,24 @@ async function begin(backend: BackendName, of: Case): Promise<Course> {
   }
   return {
     times,
-    work: () => inner.work.multiplyAdds + inner.costs.exponential * inner.work.exponentials,
+    work: () => timedWork,
     look: async () => {
+      for (let batch = 1; batch < (of.batches ?? 1); batch++) {
+        edit(of.edits);
+        await live.read([of.queries - 1]);
+      }
       edit(of.edits);
-      const start = performance.now();
+      const start = performance.now(), before = workOf(inner);
       await look();
       times.push(1e6 * (performance.now() - start));
+      timedWork += workOf(inner) - before;
     },
     dispose: () => live.dispose(),
   };
+}
+
+function workOf({ work, costs }: Backend): number {
+  return work.multiplyAdds + costs.exponential * work.exponentials;
 }
 
 const TURN = 16;
@@ -112,7 +125,7 @@ async function measure(
 /** The constants that are held against a clock; those of certificates are fitted to the times of `deno task bench:stale`. */
 type ClockedTimes = Omit<
   LookTimes,
-  "certified" | "taken" | "pair" | "pairFirst" | "pairAgain" | "measured" | "epoch" | "change"
+  "certified" | "taken" | "pair" | "pairFirst" | "pairAgain" | "measured" | "epoch"
 >;
 
 /** The constants by the clock. */
@@ -135,6 +148,10 @@ async function clocked(backend: BackendName): Promise<ClockedTimes> {
     { ...many, way: "follow", edits: 0 },
     { ...many, way: "follow", edits: 8, areNew: true },
   ]);
+  const [behind1, behind16] = await measure(backend, [
+    { ...base, queries: 16, way: "read", edits: 16, areNew: true, batches: 1 },
+    { ...base, queries: 16, way: "read", edits: 16, areNew: true, batches: 16 },
+  ]);
   const [peek0, widePeek0, fewPeek0] = await measure(backend, [
     { ...many, way: "peek", edits: 0 },
     { ...many, way: "peek", edits: 0, valueDim: 256 },
@@ -153,8 +170,9 @@ async function clocked(backend: BackendName): Promise<ClockedTimes> {
   const common = fewFollow2.time - batch - 2 * step;
   const copied = (widePeek0.time - peek0.time) / (many.queries * (256 - base.valueDim));
   const copy = (peek0.time - fewPeek0.time) / (many.queries - 128) - base.valueDim * copied;
+  const change = (behind16.time - behind1.time - (behind16.work - behind1.work) * multiplyAdd) / (15 * 16);
   const begun = await timeOfBeginning(backend);
-  return { common, look, multiplyAdd, updated, answered, copy, copied, batch, step, noted, begun };
+  return { common, look, change, multiplyAdd, updated, answered, copy, copied, batch, step, noted, begun };
 }
 
 /** Measures how long beginning to follow takes for a row. */

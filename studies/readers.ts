@@ -1,6 +1,6 @@
 // `deno task readers`: 2,000 readers over 50,000 items whose vectors learn from every click, on a board that stays
-// current while it is looked at; now and then everything is computed again, for comparison. On a terminal the
-// board is drawn, one block per reader in the colour of the topic that suits them best.
+// current while it is looked at, exactly or, with --error=0.01, within that of exact; now and then everything is
+// computed again, for comparison. On a terminal the board is drawn, one block per reader in the colour of the topic that suits them best.
 
 import { takeArguments } from "./command_line.ts";
 import { median } from "simple-statistics";
@@ -46,32 +46,35 @@ export function verdict(kept: readonly number[], again: readonly number[], click
 }
 
 if (import.meta.main) {
-  const { values: { seconds, clicks } } = takeArguments({
+  const { values: { seconds, clicks, error } } = takeArguments({
     task: "readers",
     about:
       "A live board: 2,000 readers over 50,000 items that learn from each click, beside computing it again.",
     options: {
       seconds: { type: "string", value: "N", default: "20", about: "how long the board is shown" },
       clicks: { type: "string", value: "N", default: "16", about: "clicks before each frame" },
+      error: { type: "string", value: "E", default: "0", about: "how far the board may be off, 0 for exact" },
     },
   });
-  const [limit, each] = [seconds, clicks].map(Number);
-  if (!(limit > 0 && Number.isInteger(each) && each > 0)) {
+  const [limit, each, off] = [seconds, clicks, error].map(Number);
+  if (!(limit > 0 && Number.isInteger(each) && each > 0 && off >= 0)) {
     console.error(
-      `readers: --seconds=${seconds} --clicks=${clicks}, expected a number and an integer above 0`,
+      `readers: --seconds=${seconds} --clicks=${clicks} --error=${error}, expected a number and an integer above 0, ` +
+        "and an error of 0 or more",
     );
     Deno.exit(2);
   }
   const isDrawn = Deno.stdout.isTerminal();
   const { readers, items } = LARGE_WORLD;
   console.log(`${formatCount(readers)} readers over ${formatCount(items)} items; building the board …`);
-  await using board = await ReaderBoard.create();
+  await using board = await ReaderBoard.create(LARGE_WORLD, off);
   const kept: number[] = [], again: number[] = [];
+  let rewritten = 0;
   if (isDrawn) console.log("\x1b[2J");
   for (const end = performance.now() + 1000 * limit; performance.now() < end;) {
     const start = performance.now();
     for (let click = 0; click < each; click++) board.click();
-    await board.refresh();
+    rewritten += (await board.refresh()).length;
     kept.push(performance.now() - start);
     if (kept.length % FRAMES_BETWEEN === 1) {
       const start = performance.now();
@@ -84,5 +87,9 @@ if (import.meta.main) {
     }
   }
   if (!isDrawn) console.log(verdict(kept, again, each));
-  console.log(`${formatCount(kept.length)} frames, ${formatCount(kept.length * each)} clicks`);
+  console.log(
+    `${formatCount(kept.length)} frames, ${formatCount(kept.length * each)} clicks; a frame rewrote ${
+      formatCount(Math.round(rewritten / kept.length))
+    } of ${formatCount(readers)} readers`,
+  );
 }

@@ -72,6 +72,8 @@ export class Place {
       else this.keys.rows.delete(slot);
     });
     this.history.commit(slots, numbers, Uint32Array.from(lost));
+    // An engine uses its list again.
+    slots.fill(0);
     return [...numbers];
   }
 

@@ -135,7 +135,11 @@ export function toTargets(operation: string, y: Target, name = "y"): Float64Arra
   if (typeof y === "number" || typeof y === "boolean") return toTargets(operation, [Number(y)], name);
   return reading(operation, () => {
     if (typeof y !== "object") {
-      throw new InputError(operation, `${name} is ${describe(y)}`, "a number, a truth value or an array of them");
+      throw new InputError(
+        operation,
+        `${name} is ${describe(y)}`,
+        "a number, a truth value or an array of them",
+      );
     }
     checkArray(operation, name, y);
     const numbers: number[] = [], { length } = y;

@@ -125,7 +125,8 @@ export class CopyBlocks {
 
   /** Sorts the places of a list by block. */
   #sort(slots: Uint32Array): void {
-    const places = Uint32Array.from(slots, (_, at) => at), blockAt = (place: number) => slots[places[place]] >>> BITS;
+    const places = Uint32Array.from(slots, (_, at) => at),
+      blockAt = (place: number) => slots[places[place]] >>> BITS;
     if (!isAscending(slots)) places.sort((one, other) => slots[one] - slots[other]);
     const numbers = new Uint32Array(slots.length), starts = new Uint32Array(slots.length + 1);
     let blocks = 0;

@@ -9,6 +9,8 @@
 export class ExactAccounts {
   /** The cost of exact answers of one query slot that has missed so many changed key slots. */
   readonly #costOf: (missed: number) => number;
+  /** The largest number of changed key slots that one of the query slots last asked about had missed. */
+  mostMissed = 0;
   /** Changed key slots stored so far. */
   #stored = 0;
   /** When all query slots were last asked for, or the accounts were begun. */
@@ -48,15 +50,18 @@ export class ExactAccounts {
    */
   ask(slots: Uint32Array, areAll: boolean): number {
     if (areAll && !this.#areSomeAsked) {
-      const cost = slots.length * this.#costOf(this.#stored - this.#allAskedAt);
+      this.mostMissed = this.#stored - this.#allAskedAt;
+      const cost = slots.length * this.#costOf(this.mostMissed);
       this.#allAskedAt = this.#stored;
       return cost;
     }
     let sum = 0, last = NaN, cost = 0;
+    this.mostMissed = 0;
     for (const slot of slots) {
       if (slot >= this.#askedAt.length) this.#grow(slot + 1);
       const missed = this.#stored - Math.max(this.#allAskedAt, this.#askedAt[slot]);
       if (missed !== last) cost = this.#costOf(last = missed);
+      this.mostMissed = Math.max(this.mostMissed, missed);
       sum += cost;
       this.#askedAt[slot] = this.#stored;
     }

@@ -97,7 +97,10 @@ export class FollowedCopies {
   #isDue(slots: Uint32Array): boolean {
     const count = this.#config.queries.all().length;
     if (this.#isAlways || this.#storedBefore < 0 && slots.length >= MOST_SLOTS * count) return true;
-    return this.#trial.isDue(this.#prices.ofFew(FEW_KEYS, Math.ceil(count / BLOCK_SLOTS), BLOCK_SLOTS), false);
+    return this.#trial.isDue(
+      this.#prices.ofFew(FEW_KEYS, Math.ceil(count / BLOCK_SLOTS), BLOCK_SLOTS),
+      false,
+    );
   }
 
   /** Follows all query slots from now on. */

@@ -74,8 +74,10 @@ export class KeyHistory {
   // Results since the last batch: changes by epoch, and whether a key slot differs from a retained row, by
   // the row's id.
   readonly #since = new Map<number, Since>();
-  /** Lists that grow with each batch instead of being made anew, by epoch. */
+  /** Lists that grow instead of being made anew, by epoch. */
   readonly #kept = new Map<number, SinceList>();
+  /** The last batches, which kept lists lack that have not been asked for since. */
+  readonly #batches: { readonly slots: Uint32Array; readonly retained: Uint32Array }[] = [];
   readonly #changed = new Map<number, boolean>();
 
   /** `width` is the number of columns of a row `[key | value]`. */
@@ -148,11 +150,7 @@ export class KeyHistory {
       this.#entryIds.push(retained[t]);
       this.#changedAt.set(slot, this.#epoch);
     }
-    for (const [epoch, list] of this.#kept) {
-      if (slots.length > MOST_KEPT_CHANGES || this.#epoch - list.asked > KEPT_BATCHES) {
-        this.#kept.delete(epoch);
-      } else this.#extend(list, slots, retained);
-    }
+    this.#keepBatch(slots, retained);
     this.lose(lost);
   }
 
@@ -236,7 +234,8 @@ export class KeyHistory {
     const known = this.#since.get(epoch);
     if (known) return known;
     let list = this.#kept.get(epoch);
-    if (!list) {
+    if (list) this.#extend(list);
+    else {
       const first = this.#firstAfter(epoch);
       list = new SinceList(this.#pages, this.#entrySlots.length - first);
       for (let at = first; at < this.#entrySlots.length; at++) {
@@ -254,11 +253,26 @@ export class KeyHistory {
     return since;
   }
 
-  /** Brings a list of changes since an epoch up to a batch that was stored. */
-  #extend(list: SinceList, slots: Uint32Array, retained: Uint32Array): void {
-    for (let t = 0; t < slots.length; t++) {
-      const slot = slots[t], known = list.idOf(slot), retainedId = known ?? retained[t];
-      list.add(slot, retainedId, this.#isChanged(slot, retainedId));
+  /** Keeps a batch for the lists that are asked for later, and forgets lists that nobody has asked for long. */
+  #keepBatch(slots: Uint32Array, retained: Uint32Array): void {
+    if (slots.length > MOST_KEPT_CHANGES) this.#kept.clear();
+    for (const [epoch, { asked }] of this.#kept) {
+      if (this.#epoch - asked > KEPT_BATCHES) this.#kept.delete(epoch);
+    }
+    if (this.#kept.size === 0) this.#batches.length = 0;
+    // The caller uses its list of slots again.
+    else if (this.#batches.push({ slots: slots.slice(), retained }) > KEPT_BATCHES) this.#batches.shift();
+  }
+
+  /** Brings a kept list up to the batches that were stored since it was asked for. */
+  #extend(list: SinceList): void {
+    const batches = this.#batches;
+    for (let at = batches.length - (this.#epoch - list.asked); at < batches.length; at++) {
+      const { slots, retained } = batches[at];
+      for (let t = 0; t < slots.length; t++) {
+        const slot = slots[t], id = list.idOf(slot) ?? retained[t];
+        list.add(slot, id, this.#isChanged(slot, id));
+      }
     }
   }
 
@@ -340,10 +354,11 @@ export class KeyHistory {
   }
 
   #differs(slot: number, retainedId: number): boolean {
-    const { keys, retained } = this.#rows;
-    if (keys.position(slot) !== retained.position(retainedId)) return true;
-    // One number usually differs, and comparing it is cheaper than the copy below.
+    const { keys, retained } = this.#rows, last = this.#scratch.length - 1;
+    // A number of the value or of the key usually differs, and comparing two is cheaper than the copy below.
+    if (keys.element(slot, last) !== retained.element(retainedId, last)) return true;
     if (keys.element(slot, 0) !== retained.element(retainedId, 0)) return true;
+    if (keys.position(slot) !== retained.position(retainedId)) return true;
     keys.copyRow(slot, this.#scratch, 0);
     const isEqual = retained.equalsRow(retainedId, this.#scratch, 0);
     this.#scratch.fill(0);

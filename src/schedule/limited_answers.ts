@@ -57,6 +57,8 @@ const FEW_KEYS = 8;
  * `RENEWALS` times what following has.
  */
 const LOOSE = 2, RENEWALS = 4;
+/** Drift that is not loose is looked at again when catching up has cost this multiple. */
+const LATER = 9 / 8;
 /** Nanoseconds that nobody notices, and a share of the time of an answer. */
 const LITTLE_TIME = 5_000, LITTLE_SHARE = 1 / 16;
 /** Certificates of rounding are seldom smaller than this share of the bound that is common to all rows. */
@@ -75,8 +77,9 @@ export class LimitedAnswers {
   #data = new Float32Array(0);
   /** The number of blocks that were asked for when all of them were followed. */
   #followedBlocks = 0;
-  /** The work of catching up since drift was begun. */
+  /** The work of catching up since drift was begun, and that until which drift need not be looked at again. */
   #caughtUp = 0;
+  #tightUntil = 0;
 
   constructor(config: LimitedConfig) {
     this.#config = config;
@@ -116,14 +119,17 @@ export class LimitedAnswers {
     this.#asked.reset();
     this.#followedBlocks = 0;
     this.forget();
-    this.#caughtUp = 0;
+    this.#caughtUp = this.#tightUntil = 0;
     this.#accounts.begin();
   }
 
   /** Drift has become loose, so that following it is begun anew. */
   isLoose(watched: Watched): boolean {
     const following = Math.max(watched.upkeep(), this.#config.queries.scoringCost(FEW_KEYS));
-    return this.#caughtUp > RENEWALS * following && watched.looseness() > LOOSE;
+    if (this.#caughtUp <= Math.max(RENEWALS * following, this.#tightUntil)) return false;
+    if (watched.looseness() > LOOSE) return true;
+    this.#tightUntil = LATER * this.#caughtUp;
+    return false;
   }
 
   /** Notes what catching up has cost. */
@@ -133,7 +139,7 @@ export class LimitedAnswers {
 
   /** Drift is begun. */
   noteBegun(): void {
-    this.#caughtUp = 0;
+    this.#caughtUp = this.#tightUntil = 0;
   }
 
   /** Answers query slots. */
@@ -171,8 +177,9 @@ export class LimitedAnswers {
     else this.#mix(slots, others, exactly, copied, output, bounds);
     const lag = mirror.lagOf(followed);
     if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error, 0);
-    const look = others.length === 0 ? prices.ofLook(1) : FREE;
-    const exact = plus(prices.ofExact(missed, followed.length), look);
+    const isShared = others.length > 0, look = isShared ? FREE : prices.ofLook(0);
+    const exactLook = isShared ? FREE : prices.ofLook(this.#accounts.mostMissed);
+    const exact = plus(prices.ofExact(missed, followed.length), exactLook);
     const spent = plus(prices.ofCopies(followed.length), prices.ofCatchingUp(caughtUp, copies, look));
     this.#trial.answered({ work: exact.work, time: prices.timeOfExact(missed, followed.length) });
     this.#trial.saved(less(exact, spent), copies.made / Math.max(1, followed.length), () => {
@@ -291,7 +298,7 @@ export class LimitedAnswers {
     const before = this.#prices.workSoFar;
     await bringUp(slots);
     await backend.watch(slots);
-    this.#caughtUp = 0;
+    this.#caughtUp = this.#tightUntil = 0;
     this.#followedBlocks = this.#asked.count;
     this.#accounts.begin();
     return this.#prices.ofBeginning(this.#prices.workSoFar - before, slots.length);

@@ -66,9 +66,10 @@ export class LookPrices {
     return { work: 0, time: slots * (this.#config.layout.heads * copy + this.#width * copied) };
   }
 
-  /** Bringing rows up to date at all, as a share. */
-  ofLook(share: number): Price {
-    return { work: 0, time: share * this.#config.backend.costs.times.look };
+  /** Bringing rows of one epoch up to date at all, which lack so many changed keys. */
+  ofLook(changes: number): Price {
+    const { look, change } = this.#config.backend.costs.times;
+    return { work: 0, time: look + change * changes };
   }
 
   /**

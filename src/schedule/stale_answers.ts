@@ -152,7 +152,22 @@ export class StaleAnswers {
   /**
    * Answers query slots, none by what is older than epoch `floor`. Bounds that are not wanted are Infinity.
    */
-  async answer(
+  answer(
+    slots: Uint32Array,
+    floor: number,
+    wanted: StaleWanted,
+    errors: LargestErrors | null,
+  ): Promise<StaleAttentionOutput> {
+    const { planner, threshold: { error } } = this.#config;
+    if (errors !== null || error === Infinity || planner.policy === "rebuild") {
+      return this.#answerStored(slots, floor, wanted, errors);
+    }
+    // A look at a row or two takes microseconds, and each promise on the way is a part of them.
+    return this.#limited.answer({ slots, error, floor, into: wanted.into });
+  }
+
+  /** As `answer`, with what rounding of kept rows adds. */
+  async #answerStored(
     slots: Uint32Array,
     floor: number,
     wanted: StaleWanted,

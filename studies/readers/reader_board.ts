@@ -1,8 +1,8 @@
 // A live board of readers: each is a standing query over items whose vectors learn from every click, and sees the
 // share of each topic among the items that suit them.
 //
-// Invariant: after `refresh`, `shares` is exact as of all clicks before the call, and the slots that it returned
-// are the readers whose row has changed.
+// Invariant: after `refresh`, `shares` is within the board's error of exact as of all clicks before the call, exact
+// unless an error was given, and the slots that it returned are the readers whose row has changed.
 
 import { DynamicAttention, type FollowedAttention } from "../../mod.ts";
 import { SeededRandom } from "../../src/learning/mod.ts";
@@ -41,15 +41,15 @@ export class ReaderBoard {
   readonly #again: Float32Array<ArrayBuffer>;
   readonly #random: SeededRandom;
 
-  private constructor(live: DynamicAttention, world: ReaderWorld, random: SeededRandom) {
+  private constructor(live: DynamicAttention, world: ReaderWorld, random: SeededRandom, error: number) {
     this.live = live;
     this.world = world;
     this.#random = random;
-    this.#followed = live.follow();
+    this.#followed = live.follow(undefined, { error });
     this.#again = new Float32Array(world.readers * world.topics);
   }
 
-  static async create(world: ReaderWorld = LARGE_WORLD): Promise<ReaderBoard> {
+  static async create(world: ReaderWorld = LARGE_WORLD, error = 0): Promise<ReaderBoard> {
     const { readers, items, tastes, topics } = world;
     const random = new SeededRandom(world.seed);
     const normals = (count: number, scale = 1) =>
@@ -69,7 +69,7 @@ export class ReaderBoard {
       threads: 1,
       lazyThreshold: Infinity,
     });
-    const board = new ReaderBoard(live, world, random);
+    const board = new ReaderBoard(live, world, random, error);
     await board.refresh();
     return board;
   }
@@ -87,7 +87,7 @@ export class ReaderBoard {
     this.live.setKey(item, this.live.getKey(item).map((x, c) => x + step * (taste[c] - x)));
   }
 
-  /** Brings all readers up to date; returns those whose row has changed. */
+  /** Brings readers up to date who may have left the error; returns those whose row has changed. */
   refresh(): Promise<Uint32Array> {
     return this.#followed.refresh();
   }

@@ -38,6 +38,26 @@ Deno.test("a slot that holds again what it held counts as unchanged, where that 
   }
 });
 
+Deno.test("a moment that was asked about hears of all batches since, however many there were", () => {
+  for (const batches of [1, 3, 63, 64, 65, 200]) {
+    const place = makePlace();
+    place.store([[0, [5, 6, 0]]]);
+    assertEquals([...place.changesSince(0)], [[0, [1, 2, 0]]]);
+    for (let batch = 0; batch < batches; batch++) place.store([[1, [batch, 4, 1]]]);
+    assertEquals([...place.changesSince(0)], [[0, [1, 2, 0]], [1, [3, 4, 1]]], `${batches} batches`);
+    place.store([[0, [1, 2, 0]]]);
+    assertEquals([...place.changesSince(0)], [[1, [3, 4, 1]]], `${batches} batches, and one undone`);
+  }
+});
+
+Deno.test("a row that differs in one number alone, whichever it is, is a change", () => {
+  for (const row of [[9, 2, 0], [1, 9, 0]]) {
+    const place = makePlace();
+    place.store([[0, row]]);
+    assertEquals([...place.changesSince(0)], [[0, [1, 2, 0]]]);
+  }
+});
+
 Deno.test("an equal row at another position is a change", () => {
   const place = makePlace();
   place.store([[0, null]]);

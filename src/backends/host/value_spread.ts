@@ -15,6 +15,8 @@ export class ValueSpread {
   readonly #layout: HeadLayout;
   readonly #centres: Float64Array;
   readonly #radii: Float64Array;
+  /** ‖centre‖ of each. */
+  readonly #centreNorms: Float64Array;
   /** Slots of the values whose mean is the centre; null if they are not known. */
   #sampled: Set<number> | null = null;
   /** Whether a value that determined a centre or a radius has been deleted or replaced. */
@@ -29,6 +31,7 @@ export class ValueSpread {
     });
     this.#centres = new Float64Array(layout.kvHeads * layout.valueDim);
     this.#radii = new Float64Array(layout.kvHeads);
+    this.#centreNorms = new Float64Array(layout.kvHeads);
   }
 
   /** Fits the balls to a block's live values, around the mean of some of them. */
@@ -53,6 +56,7 @@ export class ValueSpread {
       const centre = centres.subarray(head * valueDim, (head + 1) * valueDim);
       this.#radii[head] = furthest(centre, block, head);
     }
+    this.#measureCentres();
   }
 
   /**
@@ -74,6 +78,7 @@ export class ValueSpread {
   restore(centres: Float64Array, radii: Float64Array): void {
     this.#centres.set(centres);
     this.#radii.set(radii);
+    this.#measureCentres();
     this.#sampled = null;
     this.#isOutdated = false;
   }
@@ -118,20 +123,23 @@ export class ValueSpread {
 
   /** A bound on the norm of every value of a key head. */
   largestNorm(head: number): number {
-    return this.#centreNorm(head) + this.#radii[head];
+    return this.#centreNorms[head] + this.#radii[head];
   }
 
   /** The radius of the ball of a key head. */
   radius(head: number): number {
     if (!this.#hasSink[head]) return this.#radii[head];
-    return Math.max(this.#radii[head], this.#centreNorm(head) * (1 + 2 ** -40));
+    return Math.max(this.#radii[head], this.#centreNorms[head] * (1 + 2 ** -40));
   }
 
-  #centreNorm(head: number): number {
-    const { valueDim } = this.#layout;
-    let squared = 0;
-    for (let c = head * valueDim; c < (head + 1) * valueDim; c++) squared += this.#centres[c] ** 2;
-    return Math.sqrt(squared);
+  /** Every answer within an error asks for the norms of the centres, which seldom move. */
+  #measureCentres(): void {
+    const { kvHeads, valueDim } = this.#layout;
+    for (let head = 0; head < kvHeads; head++) {
+      let squared = 0;
+      for (let c = head * valueDim; c < (head + 1) * valueDim; c++) squared += this.#centres[c] ** 2;
+      this.#centreNorms[head] = Math.sqrt(squared);
+    }
   }
 }
 

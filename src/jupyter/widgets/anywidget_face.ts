@@ -1,5 +1,5 @@
 /**
- * Shows a panel by the protocol of anywidget: one model whose state holds controls, values, picture and the module that
+ * Shows a panel by the protocol of anywidget: one model whose state holds controls, values, pictures and the module that
  * draws them.
  */
 
@@ -42,8 +42,8 @@ class AnywidgetFace implements Face {
     this.#model.update({ values: { ...this.#values(), [name]: value } });
   }
 
-  sendPicture(): void {
-    this.#model.update({ picture: this.#panel.picture });
+  sendPicture(at: number): void {
+    this.#model.update({ [`picture${at}`]: this.#panel.pictures[at] });
   }
 
   close(): void {
@@ -75,7 +75,8 @@ class AnywidgetFace implements Face {
       _esm: PANEL_MODULE,
       controls: Object.fromEntries(this.#panel.controls),
       values: this.#values(),
-      picture: this.#panel.picture,
+      pictures: this.#panel.pictures.length,
+      ...Object.fromEntries(this.#panel.pictures.map((svg, at) => [`picture${at}`, svg])),
     };
   }
 

@@ -61,7 +61,7 @@ class IpywidgetsFace implements Face {
   readonly #panel: Panel;
   readonly #dialect: Dialect;
   readonly #models = new Map<string, Model>();
-  readonly #picture: Model | null;
+  readonly #pictures: readonly Model[];
   readonly #box: Model;
   /** What comes in and need not go out. */
   #incoming: string | null = null;
@@ -75,8 +75,8 @@ class IpywidgetsFace implements Face {
       model.own.onMessage = (data) => this.#take(name, spec, model, data);
       this.#models.set(name, model);
     }
-    this.#picture = panel.picture === null ? null : open("HTML", { value: pictureHtml(panel.picture) });
-    const children = [...this.#models.values(), ...(this.#picture ? [this.#picture] : [])];
+    this.#pictures = panel.pictures.map((svg) => open("HTML", { value: pictureHtml(svg) }));
+    const children = [...this.#models.values(), ...this.#pictures];
     this.#box = open("VBox", {
       children: children.map(({ own }) => `IPY_MODEL_${own.comm.id}`),
       box_style: "",
@@ -100,12 +100,12 @@ class IpywidgetsFace implements Face {
     model.own.update(this.#valueState(spec, value));
   }
 
-  sendPicture(): void {
-    this.#picture?.own.update({ value: pictureHtml(this.#panel.picture ?? "") });
+  sendPicture(at: number): void {
+    this.#pictures[at]?.own.update({ value: pictureHtml(this.#panel.pictures[at]) });
   }
 
   close(): void {
-    for (const model of [this.#box, ...this.#models.values(), ...(this.#picture ? [this.#picture] : [])]) {
+    for (const model of [this.#box, ...this.#models.values(), ...this.#pictures]) {
       model.own.close();
       model.layout.close();
     }

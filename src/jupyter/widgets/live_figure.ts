@@ -10,8 +10,9 @@ import { describe, InputError } from "../../base/errors.ts";
 import { reading } from "../../base/lists.ts";
 import { takeOptions } from "../../base/names.ts";
 import type { Matrix } from "../../base/matrix.ts";
+import { type FollowedRows, FollowedWeights } from "./followed_weights.ts";
 import { type ControlValue, Panel } from "./panel.ts";
-import { drawWeights } from "./weights_picture.ts";
+import { darkestOf, drawRows, drawWeights } from "./weights_picture.ts";
 import { Widget } from "./widget.ts";
 
 /** What is used of an engine; a `DynamicAttention` is one. */
@@ -24,6 +25,8 @@ export interface LiveEngine {
   peek(
     rows?: readonly number[],
   ): Promise<{ readonly output: Matrix; readonly bounds: Float64Array; readonly pending: number }>;
+  /** Keeps rows within an error; asked for where the figure has one. */
+  follow(rows: readonly number[], options: { readonly error: number }): FollowedRows;
   /** Applies what waits. */
   flush(): Promise<void>;
   /** Live key slots in ascending order. */
@@ -46,6 +49,11 @@ export interface LiveFigureOptions {
   readonly reach?: number;
   /** How many edits may wait at first before they are applied; 1 unless given. */
   readonly threshold?: number;
+  /**
+   * A query is drawn anew once its output may have moved further than this, which the engine's drift tells, and only
+   * its row is sent; 0 unless given, for exact weights, all drawn at each change.
+   */
+  readonly error?: number;
   /** Query slots that are shown; the first 16 unless given. */
   readonly queries?: readonly number[];
 }
@@ -63,6 +71,8 @@ export class LiveFigure extends Widget {
   readonly #engine: LiveEngine;
   readonly #queries: readonly number[];
   readonly #column: number;
+  /** The weights that are shown, where they may be stale. */
+  readonly #followed: FollowedWeights | null;
   /** By how much each key has been moved. */
   readonly #moved = new Map<number, number>();
   #waiting = 0;
@@ -73,7 +83,8 @@ export class LiveFigure extends Widget {
     super();
     const { heads } = engine.stats();
     const lastKey = engine.keySlots().at(-1) ?? 0;
-    const { key, head, column, reach, threshold, queries } = options;
+    const { key, head, column, reach, threshold, error, queries } = options;
+    this.#followed = error > 0 ? new FollowedWeights(engine, error) : null;
     this.#engine = engine;
     this.#queries = queries;
     this.#column = column;
@@ -100,6 +111,48 @@ export class LiveFigure extends Widget {
 
   /** Draws it anew, after edits by code. */
   async draw(): Promise<void> {
+    if (this.#followed) await this.#drawFollowed(this.#followed, true);
+    else await this.#drawAll();
+  }
+
+  /** Takes it away from all pages, and follows no rows any longer. */
+  override close(): void {
+    this.#followed?.release();
+    super.close();
+  }
+
+  /** Draws followed rows; those that left the error are asked for if that `isDue`, or the head is another one. */
+  async #drawFollowed(followed: FollowedWeights, isDue: boolean): Promise<void> {
+    const { key, head } = this.#choice(), slots = this.#engine.keySlots();
+    const live = new Set(this.#engine.querySlots());
+    const queries = this.#queries.filter((query) => live.has(query));
+    const { weights, renewed } = isDue || head !== followed.head
+      ? await followed.refresh(queries, head)
+      : { weights: followed.shown(queries), renewed: 0 };
+    const shown = keysAround(slots, key), byQuery = new Map(queries.map((query, at) => [query, weights[at]]));
+    const rows = this.#queries.map((query) => {
+      const row = byQuery.get(query);
+      // A key that came after a row was drawn has no weight there yet.
+      return row === undefined ? new Float32Array(0) : Float32Array.from(shown, (slot) => row[slot] ?? 0);
+    });
+    const part = shown.length < slots.length ? `; ${shown.length} of ${slots.length} keys` : "";
+    const words = [
+      `head ${head}, key ${key} ${this.#told(key, slots)}${part}`,
+      `rows are queries, columns keys; the darkest weighs ${round(darkestOf(rows))}`,
+      `edits that wait: ${this.#waiting}; drawn anew: ${renewed} of ${queries.length}`,
+      `since rows were drawn, outputs may have moved by ${round(followed.bound)}`,
+    ];
+    const drawn = drawRows({ weights: rows, key: shown.indexOf(key), words });
+    this.panel.pictures = [...drawn.rows, drawn.words];
+  }
+
+  /** What became of a key. */
+  #told(key: number, slots: Uint32Array): string {
+    return slots.includes(key) ? `moved by ${round(this.#moved.get(key) ?? 0)}` : "is not there";
+  }
+
+  /** Draws exact weights. */
+  async #drawAll(): Promise<void> {
     const { key, head } = this.#choice();
     // Rows may have been inserted or deleted since.
     const slots = this.#engine.keySlots(), live = new Set(this.#engine.querySlots());
@@ -113,7 +166,7 @@ export class LiveFigure extends Widget {
     const { bounds, pending } = await this.#engine.peek(queries);
     const off = bounds.reduce((a, b) => Math.max(a, b), 0);
     const heaviest = weights.reduce((most, row) => row.reduce((a, b) => Math.max(a, b), most), 0);
-    const moved = slots.includes(key) ? `moved by ${round(this.#moved.get(key) ?? 0)}` : "is not there";
+    const moved = this.#told(key, slots);
     const part = shown.length < slots.length ? `, ${shown.length} of ${slots.length} keys` : "";
     const words = [
       `head ${head}, key ${key} ${moved}; ${queries.length} ${
@@ -122,7 +175,7 @@ export class LiveFigure extends Widget {
       `rows are queries, columns keys; the darkest weighs ${round(heaviest)}`,
       `edits that wait: ${pending}; the applied output is off by at most ${round(off)}`,
     ];
-    this.panel.picture = drawWeights({ weights, key: shown.indexOf(key), words });
+    this.panel.pictures = [drawWeights({ weights, key: shown.indexOf(key), words })];
   }
 
   #choice(): { key: number; head: number; threshold: number } {
@@ -154,11 +207,11 @@ export class LiveFigure extends Widget {
     this.#isDirty = true;
     this.#work = this.#work.catch(() => {}).then(async () => {
       this.#isDirty = false;
-      if (this.#waiting >= this.#choice().threshold) {
-        this.#waiting = 0;
-        await this.#engine.flush();
-      }
-      await this.draw();
+      const isDue = this.#waiting >= this.#choice().threshold;
+      if (isDue) this.#waiting = 0;
+      if (this.#followed) return await this.#drawFollowed(this.#followed, this.#waiting === 0);
+      if (isDue) await this.#engine.flush();
+      await this.#drawAll();
     });
     await this.#work;
   }
@@ -167,7 +220,8 @@ export class LiveFigure extends Widget {
 /**
  * A figure of an engine's weights with controls that are bound to it: the key that is edited, how far it is moved, how many
  * edits may wait, and the head. What the reader does changes the engine in the kernel. Of many keys the 200 around the one
- * that is edited are drawn.
+ * that is edited are drawn. With `error` the engine follows the queries that are shown: a row is asked for, drawn and
+ * sent once its output may have left the error, and not before.
  *
  * @param engine A `DynamicAttention`.
  * @throws {InputError} When the engine is none, or an option is not a number that it can be.
@@ -195,11 +249,11 @@ function checked(engine: LiveEngine, options: LiveFigureOptions): Required<LiveF
   if (typeof engine?.addToKey !== "function" || typeof engine.weights !== "function") {
     throw new InputError(operation, `engine is ${describe(engine)}`, "a DynamicAttention");
   }
-  const names = ["key", "head", "column", "reach", "threshold", "queries"] as const;
+  const names = ["key", "head", "column", "reach", "threshold", "error", "queries"] as const;
   const given = reading(operation, () => takeOptions(operation, options, names));
   const { heads } = engine.stats(), keys = engine.keySlots();
   const queries = given.queries ?? [...engine.querySlots().subarray(0, QUERIES_SHOWN)];
-  const { key = keys[0], head = 0, column = 0, reach = 3, threshold = 1 } = given;
+  const { key = keys[0], head = 0, column = 0, reach = 3, threshold = 1, error = 0 } = given;
   if (!Array.isArray(queries)) {
     throw new InputError(operation, `queries are ${describe(queries)}`, "query slots");
   }
@@ -224,7 +278,10 @@ function checked(engine: LiveEngine, options: LiveFigureOptions): Required<LiveF
   if (!(reach > 0 && Number.isFinite(reach))) {
     throw new InputError(operation, `reach is ${describe(reach)}`, "more than 0");
   }
-  return { key, head, column, reach, threshold, queries };
+  if (!(typeof error === "number" && error >= 0 && error < Infinity)) {
+    throw new InputError(operation, `error is ${describe(error)}`, "a finite number ≥ 0");
+  }
+  return { key, head, column, reach, threshold, error, queries };
 }
 
 /** Not more keys than can be drawn, those next to one of them. */

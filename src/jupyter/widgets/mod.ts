@@ -26,6 +26,7 @@ export {
   openComm,
 } from "./comm.ts";
 export { interact, type InteractControls, type InteractValues, Output } from "./output.ts";
+export type { FollowedRows } from "./followed_weights.ts";
 export { type LiveEngine, LiveFigure, liveFigure, type LiveFigureOptions } from "./live_figure.ts";
 export type { ControlSpec, ControlValue } from "./panel.ts";
 export { setWidgetProtocol, Widget, type WidgetProtocol } from "./widget.ts";

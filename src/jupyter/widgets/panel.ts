@@ -1,5 +1,5 @@
 /**
- * Controls with a name and a value each, and a picture: what all widgets are made of. How a front end shows it is up to a
+ * Controls with a name and a value each, and pictures: what all widgets are made of. How a front end shows it is up to a
  * face.
  *
  * Invariant: the values here are the ones that count. What a front end sends is checked before it becomes a value; a value
@@ -30,8 +30,8 @@ export interface Face {
   bundle(): Record<string, unknown>;
   /** Sends a value. */
   sendValue(name: string, value: ControlValue): void;
-  /** Sends the picture. */
-  sendPicture(): void;
+  /** Sends one of the pictures. */
+  sendPicture(at: number): void;
   /** Takes it away. */
   close(): void;
 }
@@ -39,13 +39,13 @@ export interface Face {
 /** Makes a face. */
 export type FaceMaker = (panel: Panel) => Face;
 
-/** Controls and a picture. */
+/** Controls and pictures. */
 export class Panel {
   readonly controls: ReadonlyMap<string, ControlSpec>;
   readonly #values: Map<string, ControlValue>;
   readonly #listeners = new Set<(name: string, value: ControlValue) => unknown>();
   readonly #faces: Face[] = [];
-  #picture: string | null = null;
+  #pictures: readonly string[] = [];
 
   constructor(
     controls: Readonly<Record<string, ControlSpec>>,
@@ -70,14 +70,19 @@ export class Panel {
     for (const face of this.#faces) face.sendValue(name, checked);
   }
 
-  /** As SVG; null where there is none. */
-  get picture(): string | null {
-    return this.#picture;
+  /** As SVG, one below the other; their number never changes once it is shown. */
+  get pictures(): readonly string[] {
+    return this.#pictures;
   }
 
-  set picture(svg: string | null) {
-    this.#picture = svg;
-    for (const face of this.#faces) face.sendPicture();
+  /** Draws; only pictures that have changed are sent. */
+  set pictures(pictures: readonly string[]) {
+    const before = this.#pictures;
+    this.#pictures = pictures;
+    for (let at = 0; at < pictures.length; at++) {
+      if (pictures[at] === before[at]) continue;
+      for (const face of this.#faces) face.sendPicture(at);
+    }
   }
 
   /** Takes what a front end says; what it must not say is passed over. */

@@ -2,7 +2,7 @@
  * The front end of a panel, as a module by the protocol of anywidget (https://anywidget.dev/en/afm/): it draws the controls
  * itself and needs no network.
  *
- * Invariant: texts go into the page as texts, the picture as an image; nothing of either can run.
+ * Invariant: texts go into the page as texts, pictures as images; nothing of either can run.
  */
 
 /** The module's text. */
@@ -58,16 +58,16 @@ function render({ model, el }) {
     row.append(label, ...elements);
     el.append(row);
   }
-  const image = document.createElement("img");
-  image.style.maxWidth = "100%";
-  const draw = () => {
-    const svg = model.get("picture");
-    image.hidden = !svg;
-    if (svg) image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(svg);
-  };
-  draw();
-  el.append(image);
-  model.on("change:picture", draw);
+  for (let at = 0; at < model.get("pictures"); at++) {
+    const image = document.createElement("img");
+    image.style.cssText = "display:block;max-width:100%";
+    const draw = () => {
+      image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(model.get("picture" + at));
+    };
+    draw();
+    el.append(image);
+    model.on("change:picture" + at, draw);
+  }
   model.on("change:values", () => {
     for (const [name, value] of Object.entries(model.get("values"))) setters.get(name)?.(value);
   });

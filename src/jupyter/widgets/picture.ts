@@ -1,5 +1,5 @@
 /**
- * A panel's picture and words, safe to be put into a page.
+ * A panel's pictures and words, safe to be put into a page.
  */
 
 import { toBase64 } from "../../display/base64.ts";
@@ -7,7 +7,7 @@ import type { Panel } from "./panel.ts";
 
 /** A picture as HTML. As the source of an image nothing in it can run. */
 export function pictureHtml(svg: string): string {
-  return `<img alt="" style="max-width:100%" src="data:image/svg+xml;base64,${
+  return `<img alt="" style="display:block;max-width:100%" src="data:image/svg+xml;base64,${
     toBase64(new TextEncoder().encode(svg))
   }">`;
 }
@@ -23,9 +23,7 @@ export function plainText(panel: Panel): string {
 export function stillHtml(panel: Panel): string {
   const rows = plainText(panel).split("\n").map((line) => `<div>${escapeHtml(line)}</div>`);
   const note = "This kernel does not hear its front end: in the kernel Deno (Attune) these can be moved.";
-  return `<div>${rows.join("")}${
-    panel.picture === null ? "" : pictureHtml(panel.picture)
-  }<small>${note}</small></div>`;
+  return `<div>${rows.join("")}${panel.pictures.map(pictureHtml).join("")}<small>${note}</small></div>`;
 }
 
 /** A text that is shown and not run. */

@@ -1,6 +1,6 @@
 // The board of readers is right after any clicks, and tells which readers they have moved.
 
-import { assert, assertEquals } from "../../../testing/assert.ts";
+import { assert, assertEquals, assertGreater, assertLess } from "../../../testing/assert.ts";
 import { referenceAttention } from "../../../src/numerics/reference.ts";
 import { ReaderBoard } from "../../../studies/readers/reader_board.ts";
 import { drawBoard, verdict } from "../../../studies/readers.ts";
@@ -28,6 +28,26 @@ Deno.test("readers' shares are those of the oracle after every frame of clicks",
   }
   const again = await board.again();
   again.forEach((share, at) => assert(Math.abs(share - board.shares[at]) < 1e-6));
+});
+
+Deno.test("a board with an error keeps it, and rewrites fewer readers", async () => {
+  const ERROR = 0.05;
+  await using board = await ReaderBoard.create({ ...WORLD, step: 0.02 }, ERROR);
+  let rewritten = 0;
+  for (let frame = 0; frame < 40; frame++) {
+    for (let click = 0; click < 4; click++) board.click();
+    const before = board.shares.slice(), changed = new Set(await board.refresh()), expected = oracleOf(board);
+    rewritten += changed.size;
+    for (let reader = 0; reader < WORLD.readers; reader++) {
+      const from = reader * WORLD.topics, end = from + WORLD.topics;
+      const shares = board.shares.slice(from, end);
+      if (!changed.has(reader)) assertEquals(shares, before.slice(from, end));
+      const off = Math.hypot(...shares.map((share, topic) => share - expected[from + topic]));
+      assert(off < ERROR, `frame ${frame}, reader ${reader} is off by ${off}`);
+    }
+  }
+  assertGreater(rewritten, 0);
+  assertLess(rewritten, 40 * WORLD.readers / 2);
 });
 
 function oracleOf({ live }: ReaderBoard): number[] {
