@@ -15,6 +15,9 @@
  *               u32 4  text id  f64         the row is moved to a position; nothing happens if there is none
  *               u32 5  text id  u32 count, texts  f64   a bias of the key with queries, of all where count is 0;
  *                                           of all keys where the id is empty; in a cluster that has masks
+ *               u32 6  text id  u32 head  u32 count, texts  f64   the same as 5, of one head; where masks differ by head
+ *               u32 7  text name  f64 by  f64 from  f64 to   rows at positions from `from` on and before `to` move by
+ *                                           `by`, once for each name; of version 2
  *
  * All little-endian; `floats` and `text` as in `durable/byte_buffer.ts`. Rows are set whole, so that doing a
  * batch twice is the only thing that has to be prevented.
@@ -28,8 +31,10 @@ import type { ScoreRule } from "../numerics/score_rule.ts";
 import { checkPlace } from "../write/places.ts";
 import { Damage } from "./cluster_error.ts";
 import { isBias, type MaskEdit } from "./pair_masks.ts";
+import { checkShift, type NamedShift } from "./position_shift.ts";
 
-const PLAIN_VERSION = 1, PLACED_VERSION = 2, SET = 1, DELETE = 2, PLACE = 3, MOVE = 4, MASK = 5;
+const PLAIN_VERSION = 1, PLACED_VERSION = 2;
+const SET = 1, DELETE = 2, PLACE = 3, MOVE = 4, MASK = 5, HEAD_MASK = 6, SHIFT = 7;
 /** Bytes of a hash: SHA-256, cut off. */
 export const HASH_BYTES = 16;
 /** The hash before the first batch, and the chain before the first record. */
@@ -46,6 +51,8 @@ export interface RowEdit {
   readonly position?: number;
   /** The mask of the key's pairs, or of all keys where `id` is ""; the row stays as it is. */
   readonly mask?: MaskEdit;
+  /** A move of all rows of a range; `id` is "". */
+  readonly shift?: NamedShift;
 }
 
 /** The forms of edits that a cluster has beside those of all. */
@@ -54,10 +61,12 @@ export interface BatchForms {
   readonly places: ScoreRule | null;
   /** Whether pairs have masks. */
   readonly isMasked: boolean;
+  /** Masks of a pair: H where they differ by head, else 1. */
+  readonly maskHeads: number;
 }
 
 /** The forms of a cluster without rules. */
-export const PLAIN_FORMS: BatchForms = { places: null, isMasked: false };
+export const PLAIN_FORMS: BatchForms = { places: null, isMasked: false, maskHeads: 1 };
 
 /** A batch. */
 export interface Batch {
@@ -70,9 +79,10 @@ export interface Batch {
 }
 
 /** Bytes of an edit in a batch, at most. */
-export function editBytes({ id, row, mask }: RowEdit): number {
-  const masked = mask?.queries.reduce((bytes, query) => bytes + 8 + 3 * query.length, 16) ?? 0;
-  return 24 + 3 * id.length + (row === null ? 0 : row.byteLength) + masked;
+export function editBytes({ id, row, mask, shift }: RowEdit): number {
+  const masked = mask?.queries.reduce((bytes, query) => bytes + 8 + 3 * query.length, 20) ?? 0;
+  const moved = shift === undefined ? 0 : 24 + 3 * shift.name.length;
+  return 24 + 3 * id.length + (row === null ? 0 : row.byteLength) + masked + moved;
 }
 
 /** Writes a batch of a cluster whose rows have positions, or have none. */
@@ -86,23 +96,36 @@ export function encodeBatch(batch: Batch, isPlaced = false): Uint8Array<ArrayBuf
   out.raw(batch.previous);
   out.text(batch.client);
   out.u32(batch.edits.length);
-  for (const { id, row, position, mask } of batch.edits) {
-    if (mask) {
-      out.u32(MASK);
-      out.text(id);
-      out.u32(mask.queries.length);
-      for (const query of mask.queries) out.text(query);
-      out.f64(mask.bias);
-      continue;
-    }
-    out.u32(codeOf(row !== null, isPlaced && position !== undefined));
-    out.text(id);
-    if (isPlaced && position !== undefined) out.f64(position);
-    if (row !== null) out.floats(row);
+  for (const edit of batch.edits) {
+    if (edit.mask) writeMask(out, edit.id, edit.mask);
+    else if (edit.shift) writeShift(out, edit.shift);
+    else writeRow(out, edit, isPlaced);
   }
   const bytes = out.view().slice();
   new DataView(bytes.buffer).setUint32(0, crc32(bytes.subarray(4)), true);
   return bytes;
+}
+
+function writeRow(out: ByteWriter, { id, row, position }: RowEdit, isPlaced: boolean): void {
+  out.u32(codeOf(row !== null, isPlaced && position !== undefined));
+  out.text(id);
+  if (isPlaced && position !== undefined) out.f64(position);
+  if (row !== null) out.floats(row);
+}
+
+function writeMask(out: ByteWriter, id: string, { queries, bias, head }: MaskEdit): void {
+  out.u32(head === undefined ? MASK : HEAD_MASK);
+  out.text(id);
+  if (head !== undefined) out.u32(head);
+  out.u32(queries.length);
+  for (const query of queries) out.text(query);
+  out.f64(bias);
+}
+
+function writeShift(out: ByteWriter, { name, by, from, to }: NamedShift): void {
+  out.u32(SHIFT);
+  out.text(name);
+  for (const number of [by, from, to]) out.f64(number);
 }
 
 function codeOf(hasRow: boolean, hasPosition: boolean): number {
@@ -142,9 +165,15 @@ export function decodeBatch(
   }
 }
 
-function readEdit(reader: ByteReader, width: number, { places: rule, isMasked }: BatchForms): RowEdit {
-  const code = reader.u32(), id = reader.text();
+function readEdit(reader: ByteReader, width: number, forms: BatchForms): RowEdit {
+  const { places: rule, isMasked, maskHeads } = forms, code = reader.u32(), id = reader.text();
   if (code === MASK && isMasked) return { id, row: null, mask: readMask(reader, id) };
+  if (code === HEAD_MASK && isMasked && maskHeads > 1) {
+    const head = reader.u32();
+    if (head >= maskHeads) throw new Damage(`mask is of head ${head}, expected one below ${maskHeads}`);
+    return { id, row: null, mask: { ...readMask(reader, id), head } };
+  }
+  if (code === SHIFT && rule) return { id: "", row: null, shift: readShift(reader, id, rule) };
   if (code === DELETE) return { id, row: null };
   if (code !== (rule ? PLACE : SET) && !(rule && code === MOVE)) {
     throw new Damage(`edit is of kind ${code}, expected ${rule ? "2, 3 or 4" : "1 or 2"}`);
@@ -163,6 +192,17 @@ function readMask(reader: ByteReader, id: string): MaskEdit {
   if (!isBias(bias)) throw new Damage(`mask has the bias ${bias}, expected a number of float32 range`);
   if (id === "" && queries.length === 0) throw new Damage("mask is of no key and no query");
   return { queries, bias };
+}
+
+function readShift(reader: ByteReader, name: string, rule: ScoreRule): NamedShift {
+  const shift = { name, by: reader.f64(), from: reader.f64(), to: reader.f64() };
+  try {
+    checkShift("", shift, rule);
+  } catch (error) {
+    throw error instanceof InputError ? new Damage(`${error.actual}, expected ${error.expected}`) : error;
+  }
+  if (name === "") throw new Damage("shift has no name");
+  return shift;
 }
 
 /** A position that came from elsewhere; it suits the rule, or is damage. */

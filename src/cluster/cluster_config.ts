@@ -14,10 +14,20 @@ import {
 } from "../durable/score_rules.ts";
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
 import type { ScoreRule } from "../numerics/score_rule.ts";
-import { ClusterError } from "./cluster_error.ts";
+import { ClusterError, Damage } from "./cluster_error.ts";
 import { type Scoring, stateColumns } from "./exact_sums.ts";
 import { readJson, writeJson } from "./json_value.ts";
 import { LARGEST_VALUE, type LogSession } from "./log.ts";
+import {
+  InitialMask,
+  type MaskBlock,
+  type NamedMask,
+  readInitialMask,
+  shownMask,
+  toInitialMask,
+  writeInitialMask,
+} from "./initial_mask.ts";
+import { toIds } from "./ids.ts";
 import { ruleOptionsOf } from "./rule_shape.ts";
 
 /**
@@ -46,10 +56,16 @@ export interface ClusterShape extends RuleOptions {
   /** c in c·tanh(s/c), which caps scores; 0, the default, is none. */
   readonly softcap?: number;
   /**
-   * Whether pairs of standing queries and keys have a mask, which the edit "setMask" changes; false unless given.
-   * Every pair may attend until something else is said of it.
+   * Whether pairs of standing queries and keys have a mask, which the edit "setMask" changes; "heads" if it may say
+   * something of one head. false unless given. Every pair may attend until something else is said of it.
    */
-  readonly editableMask?: boolean;
+  readonly editableMask?: boolean | "heads";
+  /**
+   * The mask of pairs that are named by their ids, as the option `mask` of one engine is of rows: a matrix, a list of
+   * H matrices, or a function, which is asked once. A key has its entries whenever it comes, and pairs that are not
+   * named may attend. It cannot be changed, unless `editableMask` is given, too. Rules and mask take 60 kB together.
+   */
+  readonly mask?: NamedMask;
   /** Hosts that hold each partition, 1 to 8, as far as there are as many; 1 unless given. */
   readonly replicas?: number;
 }
@@ -57,8 +73,8 @@ export interface ClusterShape extends RuleOptions {
 /** The shape of a cluster that is there: with all that was left out, and its rules in their shortest form. */
 export type MadeShape =
   & RuleOptions
-  & Pick<ClusterShape, "editableMask">
-  & Required<Omit<ClusterShape, keyof RuleOptions | "editableMask">>;
+  & Pick<ClusterShape, "editableMask" | "mask">
+  & Required<Omit<ClusterShape, keyof RuleOptions | "editableMask" | "mask">>;
 
 /** A checked shape, and the name that the cluster got when it was made. */
 export interface ClusterConfig {
@@ -66,6 +82,8 @@ export interface ClusterConfig {
   readonly partitions: number;
   readonly replicas: number;
   readonly scoring: Scoring;
+  /** Whether the edit "setMask" may be given. */
+  readonly hasMaskEdits: boolean;
 }
 
 const FIELDS: readonly (keyof ClusterShape)[] = [
@@ -78,12 +96,16 @@ const FIELDS: readonly (keyof ClusterShape)[] = [
   "softcap",
   "replicas",
   "editableMask",
+  "mask",
   ...RULE_OPTIONS,
 ];
 /** The key of the value. */
 export const CONFIG = "config";
-/** That of a cluster without rules, which programs before rules can read, and of one with rules. */
-const PLAIN_VERSION = 1, RULED_VERSION = 2;
+/**
+ * That of a cluster without rules, which programs before rules can read, of one with rules, and of one with a mask
+ * that is given, or differs by head.
+ */
+const PLAIN_VERSION = 1, RULED_VERSION = 2, MASKED_VERSION = 3;
 /** Longer texts of shapes are cut off in messages. */
 const LONGEST_TEXT = 400;
 const MOST_PARTITIONS = 1024, MOST_REPLICAS = 8, MOST_COLUMNS = 65_536, LARGEST_SCALE = 2 ** 127;
@@ -105,33 +127,36 @@ export function refuseStorage(operation: string, options: unknown, name: string)
 
 /** Checks a shape. */
 export function toConfig(operation: string, shape: ClusterShape, cluster: string): ClusterConfig {
-  const config = toRuledConfig(operation, shape, cluster, (given, layout, scaling) => {
-    return toScoreRule(
-      operation,
-      layout,
-      scaling,
-      Object.fromEntries(RULE_OPTIONS.map((name) => [name, given[name]])),
-    );
+  const config = toRuledConfig(operation, shape, cluster, {
+    ruleOf: (given, layout, scaling) => {
+      const options = Object.fromEntries(RULE_OPTIONS.map((name) => [name, given[name]]));
+      return toScoreRule(operation, layout, scaling, options);
+    },
+    maskOf: (given, heads) => toInitialMask(operation, given, toIds, heads),
   });
   const { length } = encodeConfig(config);
   if (length <= LARGEST_VALUE) return config;
-  throw new InputError(
-    operation,
-    `the rules take ${length} bytes`,
-    `${LARGEST_VALUE} at most, tables included`,
-  );
+  const what = config.scoring.initialMask === undefined ? "the rules take" : "the rules and the mask take";
+  throw new InputError(operation, `${what} ${length} bytes`, `${LARGEST_VALUE} at most, tables included`);
 }
 
-/** Checks a shape but for its rules, which `ruleOf` gives. */
+/** Reads the parts of a shape that are written otherwise than they are given. */
+interface PartReaders {
+  readonly ruleOf: (
+    given: RuleOptions,
+    layout: HeadLayout,
+    scaling: { readonly scale: number; readonly softcap: number },
+  ) => ScoreRule | null;
+  /** @param heads The heads by which masks may differ. */
+  readonly maskOf: (given: unknown, heads: number) => MaskBlock;
+}
+
+/** Checks a shape but for its rules and its mask, which `readers` give. */
 function toRuledConfig(
   operation: string,
   shape: ClusterShape,
   cluster: string,
-  ruleOf: (
-    given: RuleOptions,
-    layout: HeadLayout,
-    scaling: { readonly scale: number; readonly softcap: number },
-  ) => ScoreRule | null,
+  { ruleOf, maskOf }: PartReaders,
 ): ClusterConfig {
   refuseStorage(operation, shape, "create.storage");
   const given = takeOptions(operation, shape, FIELDS, "create field");
@@ -164,10 +189,7 @@ function toRuledConfig(
       `${MOST_STATE} at most (heads × (valueDim + 3))`,
     );
   }
-  const { scale = 1 / Math.sqrt(headDim), softcap = 0, editableMask = false } = given;
-  if (typeof editableMask !== "boolean") {
-    throw new InputError(operation, `create.editableMask is ${describe(editableMask)}`, "a boolean");
-  }
+  const { scale = 1 / Math.sqrt(headDim), softcap = 0 } = given;
   if (typeof scale !== "number" || !(Math.abs(scale) <= LARGEST_SCALE)) {
     throw new InputError(operation, `create.scale is ${describe(scale)}`, "a finite number of float32 range");
   }
@@ -180,16 +202,34 @@ function toRuledConfig(
   }
   const rule = ruleOf(given, layout, { scale, softcap });
   const isPlain = rule === null || writeScoreRule(rule) === null;
+  const { masking, hasMaskEdits } = toMasking(operation, given, heads, maskOf);
   return {
-    cluster,
-    partitions,
-    replicas,
-    scoring: {
-      layout,
-      scale,
-      softcap,
-      ...(isPlain ? {} : { rule }),
-      ...(editableMask ? { isMasked: true } : {}),
+    ...{ cluster, partitions, replicas, hasMaskEdits },
+    scoring: { layout, scale, softcap, ...(isPlain ? {} : { rule }), ...masking },
+  };
+}
+
+/** The masks of a shape. */
+function toMasking(
+  operation: string,
+  { editableMask = false, mask }: ClusterShape,
+  heads: number,
+  maskOf: PartReaders["maskOf"],
+): { readonly masking: Partial<Scoring>; readonly hasMaskEdits: boolean } {
+  if (typeof editableMask !== "boolean" && editableMask !== "heads") {
+    const expected = 'a boolean or "heads"';
+    throw new InputError(operation, `create.editableMask is ${describe(editableMask)}`, expected);
+  }
+  const block = mask === undefined ? null : maskOf(mask, heads), hasMaskEdits = editableMask !== false;
+  if (!hasMaskEdits && block === null) return { masking: {}, hasMaskEdits };
+  const differs = editableMask === "heads" || (block !== null && block.matrices.length > 1);
+  const maskHeads = differs ? heads : 1;
+  return {
+    hasMaskEdits,
+    masking: {
+      isMasked: true,
+      ...(maskHeads > 1 ? { maskHeads } : {}),
+      ...(block === null ? {} : { initialMask: new InitialMask(block, maskHeads) }),
     },
   };
 }
@@ -227,8 +267,8 @@ export async function readConfig(operation: string, session: LogSession): Promis
   if (!value?.value) return null;
   const json = readJson(operation, CONFIG, value.value);
   const { version, cluster, partitions, replicas, heads, kvHeads, headDim, valueDim, scale, softcap } = json;
-  if (version !== PLAIN_VERSION && version !== RULED_VERSION) {
-    const detail = `config has version ${describe(version)}, expected ${PLAIN_VERSION} or ${RULED_VERSION}`;
+  if (version !== PLAIN_VERSION && version !== RULED_VERSION && version !== MASKED_VERSION) {
+    const detail = `config has version ${describe(version)}, expected 1, 2 or 3`;
     throw new ClusterError(operation, "mismatch", detail);
   }
   const damaged = (detail: string, cause?: unknown) =>
@@ -245,49 +285,65 @@ export async function readConfig(operation: string, session: LogSession): Promis
     softcap,
     replicas,
     editableMask,
+    ...(json.mask === undefined ? {} : { mask: json.mask }),
   };
   const absent = Object.entries(shape).find(([, value]) => value === undefined);
   if (absent) throw damaged(`it has no ${absent[0]}`);
   try {
-    return toRuledConfig(operation, shape as unknown as ClusterShape, cluster, (_, layout, scaling) => {
-      if (version === PLAIN_VERSION || (json.rule === undefined && editableMask === true)) return null;
-      return readScoreRule(operation, json.rule, layout, scaling);
+    return toRuledConfig(operation, shape as unknown as ClusterShape, cluster, {
+      ruleOf: (_, layout, scaling) => {
+        const isMasked = editableMask !== false || json.mask !== undefined;
+        if (version === PLAIN_VERSION || (json.rule === undefined && isMasked)) return null;
+        return readScoreRule(operation, json.rule, layout, scaling);
+      },
+      maskOf: readInitialMask,
     });
   } catch (cause) {
+    if (cause instanceof Damage) throw damaged(cause.message, cause);
     const isBad = cause instanceof InputError || cause instanceof FormatError;
     throw isBad ? damaged(`${cause.actual}, expected ${cause.expected}`, cause) : cause;
   }
 }
 
-function encodeConfig({ cluster, partitions, replicas, scoring }: ClusterConfig): Uint8Array<ArrayBuffer> {
-  const { layout, scale, softcap, rule, isMasked } = scoring;
-  const version = rule === undefined && !isMasked ? PLAIN_VERSION : RULED_VERSION;
+function encodeConfig(config: ClusterConfig): Uint8Array<ArrayBuffer> {
+  const { cluster, partitions, replicas, scoring } = config,
+    { layout, scale, softcap, rule, isMasked } = scoring;
+  const masks = maskEdits(config), mask = scoring.initialMask?.block;
+  const isNew = masks === "heads" || mask !== undefined;
+  const version = isNew ? MASKED_VERSION : rule === undefined && !isMasked ? PLAIN_VERSION : RULED_VERSION;
   const ruled = {
     ...(rule === undefined ? {} : { rule: writeScoreRule(rule) }),
-    ...(isMasked ? { masks: true } : {}),
+    ...(masks === false ? {} : { masks }),
+    ...(mask === undefined ? {} : { mask: writeInitialMask(mask) }),
   };
   return writeJson({ version, cluster, partitions, replicas, ...layout, scale, softcap, ...ruled });
 }
 
+/** The option `editableMask` of a cluster. */
+function maskEdits({ hasMaskEdits, scoring: { maskHeads = 1 } }: ClusterConfig): boolean | "heads" {
+  return hasMaskEdits && (maskHeads > 1 ? "heads" : true);
+}
+
 /** The shape of a cluster, with all that was left out when it was made. */
-export function shapeOf(
-  { partitions, replicas, scoring: { layout, scale, softcap, rule, isMasked } }: ClusterConfig,
-): MadeShape {
-  const { headDim, valueDim, heads, kvHeads } = layout;
+export function shapeOf(config: ClusterConfig): MadeShape {
+  const { partitions, replicas, scoring: { layout, scale, softcap, rule, initialMask } } = config;
+  const { headDim, valueDim, heads, kvHeads } = layout, editableMask = maskEdits(config);
   return {
     ...{ dim: headDim, valueDim, partitions, heads, kvHeads, scale, softcap, replicas },
     ...(rule === undefined ? {} : ruleOptionsOf(rule)),
-    ...(isMasked ? { editableMask: true } : {}),
+    ...(editableMask === false ? {} : { editableMask }),
+    ...(initialMask === undefined ? {} : { mask: shownMask(initialMask.block) }),
   };
 }
 
 /** The shape as text, the same for the same shape. */
 export function shapeText(config: ClusterConfig): string {
-  const { partitions, replicas, scoring: { layout, scale, softcap, rule, isMasked } } = config;
-  const { headDim: dim, valueDim, heads, kvHeads } = layout;
+  const { partitions, replicas, scoring: { layout, scale, softcap, rule, initialMask } } = config;
+  const { headDim: dim, valueDim, heads, kvHeads } = layout, editableMask = maskEdits(config);
   const shape = { dim, valueDim, partitions, heads, kvHeads, scale, softcap, replicas };
   const rules = rule === undefined ? {} : { rules: writeScoreRule(rule) };
-  return JSON.stringify({ ...shape, ...rules, ...(isMasked ? { editableMask: true } : {}) });
+  const mask = initialMask === undefined ? {} : { mask: writeInitialMask(initialMask.block) };
+  return JSON.stringify({ ...shape, ...rules, ...(editableMask === false ? {} : { editableMask }), ...mask });
 }
 
 /** The partition of a key: a hash of its id (FNV-1a with the last mixing of MurmurHash3) modulo P. */

@@ -36,7 +36,7 @@ import {
   toLearnerConfig,
   toLearnerQuestion,
 } from "./learner_questions.ts";
-import type { ClusterEdit } from "./memory_options.ts";
+import type { ClusterEdit } from "./cluster_edits.ts";
 import { type ClusterToken, joinTokens, NO_TOKEN } from "./token.ts";
 
 /** A step that was made. */

@@ -5,40 +5,39 @@
  * and the records of the caller's token. It is over all partitions, or names the missing ones.
  */
 
-import { describe, DisposedError, InputError } from "../base/errors.ts";
-import { isCount, reading } from "../base/lists.ts";
+import { DisposedError } from "../base/errors.ts";
+import { reading } from "../base/lists.ts";
 import { type MatrixInput, toRow, type VectorInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { queryColumns } from "../numerics/head_layout.ts";
 import type { RowEdit } from "./batch.ts";
-import { Changes } from "./changes.ts";
 import type { ClusterSeams } from "./clock.ts";
 import type { ClusterKey, ClusterOutput, StoredKey } from "./cluster_answers.ts";
-import { type ClusterConfig, keySubject, type MadeShape, QUERY_SUBJECT, shapeOf } from "./cluster_config.ts";
+import { type ClusterConfig, type MadeShape, shapeOf } from "./cluster_config.ts";
+import { type ClusterEdit, groupsOf, toEdits } from "./cluster_edits.ts";
 import { ClusterReader } from "./cluster_reader.ts";
 import { placesOf } from "./exact_sums.ts";
 import { type ClusterStatus, metricsText, partitionStatuses } from "./cluster_status.ts";
-import { EditLine } from "./edit_line.ts";
+import { ClusterWriter } from "./cluster_writer.ts";
+import { toId, toIds } from "./ids.ts";
 import type { ClusterLog, LogSession } from "./log.ts";
 import { Members } from "./members.ts";
 import {
-  type ClusterEdit,
   type EditOptions,
-  groupsOf,
   type PassingOptions,
   type PeekOptions,
   type QueryOptions,
   type ReadOptions,
-  toEdits,
-  toId,
-  toIds,
+  type ShiftOptions,
+  toNamedShift,
   toPassing,
+  toPeek,
   type TopKeysOptions,
   toPosition,
   toReadOptions,
   toTimeout,
+  toTopKeys,
 } from "./memory_options.ts";
-import { SubjectWriter } from "./subject_writer.ts";
 import type { ClusterToken } from "./token.ts";
 
 /** The parts of a connection. */
@@ -75,32 +74,22 @@ interface MemoryParts {
  */
 export class ClusterMemory {
   readonly #parts: MemoryParts;
-  readonly #client: string;
   readonly #members: Members;
   readonly #reader: ClusterReader;
-  readonly #writers = new Map<string, SubjectWriter>();
-  readonly #acknowledged = new Changes();
-  readonly #line: EditLine;
+  readonly #writer: ClusterWriter;
   readonly #end = new AbortController();
   readonly #following: Promise<void>;
   #edits = 0;
   #disposal: Promise<void> | null = null;
 
   private constructor(parts: MemoryParts) {
-    const { session, seams } = parts;
+    const { session, config, maxUnacked, seams: { clock, newName } } = parts, { signal } = this.#end;
     this.#parts = parts;
-    this.#client = seams.newName();
-    const hasRoom = () => this.#unacked < parts.maxUnacked;
-    this.#line = new EditLine(seams.clock, this.#acknowledged, hasRoom);
-    this.#members = new Members(session, seams.clock);
+    this.#members = new Members(session, clock);
+    const members = this.#members, shared = { session, config, clock, members, signal };
+    this.#writer = new ClusterWriter({ ...shared, client: newName(), maxUnacked });
     this.#reader = new ClusterReader({
-      ...{
-        session,
-        config: parts.config,
-        clock: seams.clock,
-        members: this.#members,
-        signal: this.#end.signal,
-      },
+      ...shared,
       checkLive: (operation) => this.#checkLive(operation),
     });
     this.#following = this.#members.run(this.#end.signal);
@@ -122,7 +111,7 @@ export class ClusterMemory {
    *
    * @param edits `{ kind: "set", id, key, value }` and `{ kind: "delete", id }`; where a rule looks at
    * positions, `{ kind: "set", id, key, value, position }` and `{ kind: "setPosition", id, position }`, too;
-   * with `editableMask`, `{ kind: "setMask", entry, keys, queries }`.
+   * with `editableMask`, `{ kind: "setMask", entry, keys, queries, head }`, or with `entries`, a block.
    * @returns The token with which a read includes them.
    * @throws {InputError} When an edit is malformed; nothing was sent.
    * @throws {ClusterError} "unsent" when the time was over before any of them was sent: none is kept.
@@ -134,22 +123,14 @@ export class ClusterMemory {
   async edit(edits: readonly ClusterEdit[], options: EditOptions = {}): Promise<ClusterToken> {
     const operation = "ClusterMemory.edit", { config, timeoutMs } = this.#parts;
     const { checked, wait } = this.#given(operation, () => ({
-      checked: toEdits(operation, edits, config.scoring),
+      checked: toEdits(operation, edits, config),
       wait: toTimeout(operation, takeOptions(operation, options, ["timeoutMs"]).timeoutMs, timeoutMs),
     }));
-    const groups = groupsOf(checked, config.partitions);
-    const written = await this.#line.write(
-      operation,
-      wait,
-      (until) =>
-        [...groups].map(async ([partition, group]) => {
-          return [partition, await this.#writer(partition).write(operation, group, until)] as const;
-        }),
-    );
-    const partitions: Record<number, number> = {};
-    for (const [partition, sequence] of written) partitions[partition] = sequence;
+    const token = await this.#writer.write(operation, wait, {
+      keys: groupsOf(checked, config.partitions),
+      queries: [],
+    });
     this.#edits += checked.length;
-    const token = { partitions, query: 0 };
     this.#reader.note(token);
     return token;
   }
@@ -186,6 +167,56 @@ export class ClusterMemory {
       ...{ id: toId(operation, "id", id), row: null },
       position: toPosition(operation, "position", position, scoring),
     }));
+  }
+
+  /**
+   * Adds `by` to the positions of all keys and of all standing queries from `from` on and before `to`: a context
+   * shift. Each partition moves its keys, and each host the queries, by a record of its own, so that a reader may see
+   * some moved and others not, unless it carries the token. A partition moves rows once for each name: when the call
+   * fails, calling it again with the same `name`, `by`, `from` and `to` finishes it, and moves nothing twice. A row
+   * that would leave the positions that a rule takes, ±2^46 for biases by distance, stays at their end.
+   *
+   * Costs a record in each partition and O(n + m) on hosts, with what an edit costs for each row that moves; where
+   * more than 4,096 keys of a partition move, its sums are built anew.
+   *
+   * @param by A finite number, whole where positions are.
+   * @param options `from`, −∞ unless given; `to`, which is not included, Infinity unless given; `name`, see
+   * {@link ShiftOptions}; `timeoutMs`.
+   * @returns The token with which a read sees all of them moved.
+   * @throws {InputError} When no rule looks at positions.
+   * @throws {ClusterError} As `edit`; then some partitions may have moved their rows, and others not.
+   *
+   * @example The oldest half of a window goes, and the rest moves up
+   * ```ts
+   * import { connect, host, memoryLog } from "@attune/attention/cluster";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const log = memoryLog();
+   * await using _host = await host(log);
+   * await using memory = await connect(log, { create: { dim: 1, valueDim: 1, partitions: 2, causal: true } });
+   * const key = (id: string, position: number) => ({ kind: "set", id, key: [0], value: [position], position } as const);
+   * await memory.edit([key("a", 0), key("b", 3), key("c", 4)]);
+   * await memory.setQuery("q", [0], { position: 3 });
+   * const after = await memory.shiftPositions(-2, { from: 3, name: "first" });
+   * await memory.shiftPositions(-2, { from: 3, name: "first" }); // a move of this name is made once
+   * assertEquals((await memory.getKeys(["a", "b", "c"], { after })).map((key) => key?.position), [0, 1, 2]);
+   * assertEquals(await memory.getQueryPositions(["q"]), [1]);
+   * ```
+   */
+  async shiftPositions(by: number, options: ShiftOptions = {}): Promise<ClusterToken> {
+    const operation = "ClusterMemory.shiftPositions", { config, seams, timeoutMs: most } = this.#parts;
+    const { shift, wait } = this.#given(operation, () => {
+      const { timeoutMs, ...range } = takeOptions(operation, options, ["from", "to", "name", "timeoutMs"]);
+      const shift = toNamedShift(operation, by, range, config.scoring, seams.newName);
+      return { shift, wait: toTimeout(operation, timeoutMs, most) };
+    });
+    const edits: readonly RowEdit[] = [{ id: "", row: null, shift }];
+    const token = await this.#writer.write(operation, wait, {
+      keys: groupsOf(edits, config.partitions),
+      queries: edits,
+    });
+    this.#reader.noteMoved(token);
+    return token;
   }
 
   /** Removes a standing query; nothing happens if there is none. */
@@ -248,15 +279,7 @@ export class ClusterMemory {
    */
   async peek(ids: ArrayLike<string>, options: PeekOptions = {}): Promise<ClusterOutput> {
     const operation = "ClusterMemory.peek";
-    const { limits, read } = this.#given(operation, () => {
-      const { maxAgeMs, maxError = null, ...read } = takeOptions(operation, options, [
-        ...["maxAgeMs", "maxError", "timeoutMs", "partial"] as const,
-      ]);
-      if (maxError !== null && !(typeof maxError === "number" && maxError >= 0)) {
-        throw new InputError(operation, `maxError is ${describe(maxError)}`, "a number that is not negative");
-      }
-      return { limits: { maxAge: toTimeout(operation, maxAgeMs, 0, "maxAgeMs"), maxError }, read };
-    });
+    const { limits, read } = this.#given(operation, () => toPeek(operation, options));
     const { wanted, checked } = this.#givenRead(operation, ids, read, true);
     return await this.#reader.peek(operation, wanted, limits, checked);
   }
@@ -302,22 +325,10 @@ export class ClusterMemory {
    */
   async topKeys(id: string, count: number, options: TopKeysOptions = {}): Promise<ClusterKey[]> {
     const operation = "ClusterMemory.topKeys", { config, timeoutMs } = this.#parts;
-    const given = this.#given(operation, () => {
-      const { head = 0, ...read } = takeOptions(operation, options, ["head", "after", "timeoutMs"]);
-      if (!isCount(head) || head >= config.scoring.layout.heads) {
-        throw new InputError(
-          operation,
-          `head is ${describe(head)}`,
-          `a head below ${config.scoring.layout.heads}`,
-        );
-      }
-      if (!isCount(count) || count > 4096) {
-        throw new InputError(operation, `count is ${describe(count)}`, "a whole number up to 4096");
-      }
-      const asked = { head, id: toId(operation, "id", id) };
-      return { asked, read: toReadOptions(operation, read, config, timeoutMs) };
+    const { asked, checked } = this.#given(operation, () => {
+      return toTopKeys(operation, id, count, options, config, timeoutMs);
     });
-    return await this.#reader.heaviest(operation, { ...given.asked, count }, given.read);
+    return await this.#reader.heaviest(operation, asked, checked);
   }
 
   /**
@@ -365,7 +376,7 @@ export class ClusterMemory {
       log: log.description,
       hosts: alive.map(({ name }) => name),
       partitions: partitionStatuses(config.partitions, alive, this.#reader.known),
-      unackedBytes: this.#unacked,
+      unackedBytes: this.#writer.bytes,
       edits: this.#edits,
       reads: this.#reader.reads,
       ...this.#reader.counts,
@@ -389,19 +400,11 @@ export class ClusterMemory {
   }
 
   async #dispose(): Promise<void> {
-    await this.#line.isEmpty();
-    await Promise.all([...this.#writers.values()].map((writer) => writer.close()));
+    await this.#writer.close();
     this.#end.abort();
-    this.#acknowledged.close();
     this.#members.changes.close();
     await this.#parts.session.close();
     await this.#following;
-  }
-
-  get #unacked(): number {
-    let bytes = 0;
-    for (const writer of this.#writers.values()) bytes += writer.bytes;
-    return bytes;
   }
 
   async #editQuery(
@@ -415,40 +418,9 @@ export class ClusterMemory {
       const { timeoutMs, position } = takeOptions(operation, options, names);
       return { edit: take(position), wait: toTimeout(operation, timeoutMs, this.#parts.timeoutMs) };
     });
-    const [query] = await this.#line.write(operation, wait, (until) => [
-      this.#writer(null).write(operation, [edit], until),
-    ]);
-    const token = { partitions: {}, query };
+    const token = await this.#writer.write(operation, wait, { keys: new Map(), queries: [edit] });
     this.#reader.note(token, [edit.id]);
     return token;
-  }
-
-  #writer(partition: number | null): SubjectWriter {
-    const { session, seams: { clock } } = this.#parts;
-    const subject = partition === null ? QUERY_SUBJECT : keySubject(partition);
-    let writer = this.#writers.get(subject);
-    if (writer) return writer;
-    const known = () => {
-      let most = 0;
-      for (const { partitions, queries } of this.#members.alive()) {
-        const report = partition === null ? queries : partitions.get(partition);
-        if (report?.phase === "ready") most = Math.max(most, report.sequence);
-      }
-      return most;
-    };
-    const kind = partition === null ? "queries" : "keys";
-    const isPlaced = placesOf(this.#parts.config.scoring) !== null, client = this.#client;
-    writer = new SubjectWriter({ session, clock, client, subject, kind, partition, known, isPlaced });
-    this.#writers.set(subject, writer);
-    this.#tellAcknowledged(writer);
-    return writer;
-  }
-
-  async #tellAcknowledged(writer: SubjectWriter): Promise<void> {
-    while (!this.#end.signal.aborted) {
-      await writer.acknowledged.next(this.#end.signal);
-      this.#acknowledged.tell();
-    }
   }
 
   #givenRead(operation: string, ids: ArrayLike<string>, options: ReadOptions, mayLack = false) {

@@ -70,6 +70,12 @@ export class ClusterReader {
     for (const id of queries) this.#kept.drop(id);
   }
 
+  /** As `note`, of a move of all rows of a range, so that any query may be another. */
+  noteMoved(token: ClusterToken): void {
+    this.#asker.note(token);
+    this.#kept.clear();
+  }
+
   /** Attention of standing queries. */
   async read(operation: string, ids: readonly string[], checked: CheckedRead): Promise<ClusterOutput> {
     return this.#toOutput(await this.#states(operation, ofStanding(ids), checked, true), ids);

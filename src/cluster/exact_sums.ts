@@ -21,14 +21,19 @@
  */
 
 import { type HeadLayout, keyColumns, keyHeadOf } from "../numerics/head_layout.ts";
-import { exponentOf, shiftedExp } from "../numerics/power_shift.ts";
+import { exponentOf, powerOfTwo, shiftedExp } from "../numerics/power_shift.ts";
 import { Turner } from "../numerics/rotary.ts";
 import { isInReach, looksAtPositions, score, type ScoreRule } from "../numerics/score_rule.ts";
 import type { BatchForms } from "./batch.ts";
+import type { InitialMask } from "./initial_mask.ts";
 import { pairScore, type PlacedHead } from "./pair_score.ts";
 
 /** Powers of two in a bin. */
 const BIN = 8;
+/** Beyond this float64 has no powers of two but those with which bins begin. */
+const LARGE_BIN = 2 ** 52;
+/** Beyond this the shift of products may be no number of float64, so that its last digits are in the sums. */
+const LARGE_PRODUCT = 2 ** 49;
 /** With more keys the sums would not be exact. */
 export const MOST_KEYS = 2 ** 22;
 // Adding and subtracting one of these rounds to the multiples of its last bit, 2^−30 and 2^−61.
@@ -47,6 +52,10 @@ export interface Scoring {
   readonly rule?: ScoreRule;
   /** Whether pairs have masks; they have none unless given. */
   readonly isMasked?: boolean;
+  /** Masks of a pair: H where they differ by head, 1 unless given. */
+  readonly maskHeads?: number;
+  /** The mask with which the cluster was made. */
+  readonly initialMask?: InitialMask;
 }
 
 /** The rule by which rows have positions; null where they have none. */
@@ -56,7 +65,8 @@ export function placesOf({ rule }: Scoring): ScoreRule | null {
 
 /** The forms of edits that a cluster has. */
 export function formsOf(scoring: Scoring): BatchForms {
-  return { places: placesOf(scoring), isMasked: scoring.isMasked ?? false };
+  const { isMasked = false, maskHeads = 1 } = scoring;
+  return { places: placesOf(scoring), isMasked, maskHeads };
 }
 
 /** Keys with their values: slot j has the row [key | value] from `j · width` on. */
@@ -72,7 +82,7 @@ export interface SummedKeys {
   readonly exponents: Int16Array;
   /** For each slot the position of its key; empty where no rule looks at positions. */
   readonly positions: Float64Array;
-  /** For each slot the bias of its key with the query by a mask; null without any. */
+  /** For each slot the biases of its key with the query by masks, one for each mask of a pair; null without any. */
   readonly biases: Float64Array | null;
 }
 
@@ -96,6 +106,20 @@ export function stateColumns({ heads, valueDim }: HeadLayout): number {
   return heads * (valueDim + 3);
 }
 
+/** A key with its value, or what was one, as a term of sums. Its owner writes the next one over it. */
+export interface KeyTerm {
+  rows: Float32Array;
+  /** Where its row begins in `rows`. */
+  start: number;
+  /** As those of {@link SummedKeys}, from `exponentsAt` on. */
+  exponents: Int16Array;
+  exponentsAt: number;
+  position: number;
+  /** As those of {@link SummedKeys}, from `biasesAt` on. */
+  biases: Float64Array | null;
+  biasesAt: number;
+}
+
 const NONE = -Infinity;
 
 /** The sums of one query. */
@@ -114,6 +138,9 @@ export class ExactSums {
   readonly #massCount: Float64Array;
   readonly #valueBin: Float64Array;
   readonly #valueCount: Float64Array;
+  /** The number of a product's bin is the sum of these two, of which float64 may not have the sum. */
+  readonly #valueRest: Float64Array;
+  readonly #masks: number;
   readonly #isLost: Uint8Array;
   /** The number of changes that the sums include, as the owner counts them. */
   changes = 0;
@@ -134,12 +161,14 @@ export class ExactSums {
     this.#massCount = new Float64Array(heads);
     this.#valueBin = new Float64Array(heads).fill(NONE);
     this.#valueCount = new Float64Array(heads);
+    this.#valueRest = new Float64Array(heads);
+    this.#masks = scoring.maskHeads ?? 1;
     this.#isLost = new Uint8Array(heads).fill(1);
   }
 
   /** Bytes of the sums. */
   get bytes(): number {
-    return 16 * this.#high.length + 8 * this.#query.length + 33 * this.#isLost.length;
+    return 16 * this.#high.length + 8 * this.#query.length + 41 * this.#isLost.length;
   }
 
   /** ‖q‖, which bounds scores. */
@@ -159,20 +188,13 @@ export class ExactSums {
     this.#isLost.fill(1);
   }
 
-  /** Adds (1) or takes out (−1) a key whose row begins at `start` of `rows`. */
-  change(
-    sign: 1 | -1,
-    rows: Float32Array,
-    start: number,
-    exponents: Int16Array,
-    exponentsAt: number,
-    position = 0,
-    bias = 0,
-  ): void {
-    const { layout } = this.#scoring, { heads, valueDim } = layout;
+  /** Adds (1) or takes out (−1) a key. */
+  change(sign: 1 | -1, { rows, start, exponents, exponentsAt, position, biases, biasesAt }: KeyTerm): void {
+    const { layout } = this.#scoring, { heads, valueDim } = layout, masks = this.#masks;
     const values = start + keyColumns(layout);
     for (let head = 0; head < heads; head++) {
       if (this.#isLost[head] === 1) continue;
+      const bias = biases === null ? 0 : biases[biasesAt + (masks === 1 ? 0 : head)];
       const keyHead = keyHeadOf(layout, head), s = this.scoreOf(head, rows, start, position, bias);
       if (s === -Infinity) continue;
       const exponent = exponents[exponentsAt + keyHead];
@@ -196,8 +218,12 @@ export class ExactSums {
       const from = head * (valueDim + 1);
       target[at++] = massBase(this.#massBin[head]);
       target[at++] = this.#high[from + valueDim] + this.#low[from + valueDim];
-      target[at++] = valueBase(this.#valueBin[head]);
-      for (let c = 0; c < valueDim; c++) target[at++] = this.#high[from + c] + this.#low[from + c];
+      const bin = this.#valueBin[head], isLarge = isLargeProduct(bin);
+      target[at++] = isLarge ? bin * BIN : valueBase(bin);
+      const factor = isLarge ? powerOfTwo(valueBase(this.#valueRest[head])) : 1;
+      for (let c = 0; c < valueDim; c++) {
+        target[at++] = factor * (this.#high[from + c] + this.#low[from + c]);
+      }
     }
   }
 
@@ -208,6 +234,7 @@ export class ExactSums {
   move(position: number, { size, width, rows, isLive, exponents, positions, biases }: SummedKeys): void {
     const rule = this.#rule, from = this.#heads[0]?.position ?? 0, { kvHeads } = this.#scoring.layout;
     if (rule === null) return;
+    const term = { rows, start: 0, exponents, exponentsAt: 0, position: 0, biases, biasesAt: 0 };
     // Keys come before others leave, so that a head row does not seem empty in between.
     for (const sign of [1, -1] as const) {
       this.#place(sign === 1 ? position : from);
@@ -215,7 +242,11 @@ export class ExactSums {
         if (isLive[slot] === 0) continue;
         const was = isInReach(rule, from, positions[slot]), is = isInReach(rule, position, positions[slot]);
         if (was === is || is !== (sign === 1)) continue;
-        this.change(sign, rows, slot * width, exponents, slot * kvHeads, positions[slot], biases?.[slot]);
+        term.start = slot * width;
+        term.exponentsAt = slot * kvHeads;
+        term.position = positions[slot];
+        term.biasesAt = slot * this.#masks;
+        this.change(sign, term);
       }
     }
     this.#place(position);
@@ -246,7 +277,8 @@ export class ExactSums {
     const from = head * (valueDim + 1);
     this.#high.fill(0, from, from + valueDim + 1);
     this.#low.fill(0, from, from + valueDim + 1);
-    let massBin = NONE, massCount = 0, valueBin = NONE, valueCount = 0;
+    const masks = this.#masks, mask = masks === 1 ? 0 : head;
+    let massBin = NONE, massCount = 0, valueBin = NONE, valueRest = 0, valueCount = 0;
     for (let slot = 0; slot < size; slot++) {
       if (isLive[slot] === 0) continue;
       const start = slot * width + keyHead * headDim;
@@ -256,7 +288,7 @@ export class ExactSums {
         rows,
         start,
         hasPlaces ? positions[slot] : 0,
-        biases === null ? 0 : biases[slot],
+        biases === null ? 0 : biases[slot * masks + mask],
       );
       scores[slot] = s;
       if (s === -Infinity) continue;
@@ -265,13 +297,16 @@ export class ExactSums {
       else if (bin === massBin) massCount++;
       const exponent = exponents[slot * kvHeads + keyHead];
       if (exponent === NO_EXPONENT) continue;
-      const product = Math.floor((power + exponent) / BIN);
-      if (product > valueBin) [valueBin, valueCount] = [product, 1];
-      else if (product === valueBin) valueCount++;
+      const above = Math.floor((power - BIN * bin + exponent) / BIN);
+      const product = bin + above, rest = above - (product - bin);
+      if (product > valueBin || (product === valueBin && rest > valueRest)) {
+        [valueBin, valueRest, valueCount] = [product, rest, 1];
+      } else if (product === valueBin && rest === valueRest) valueCount++;
     }
     this.#massBin[head] = massBin;
     this.#massCount[head] = massCount;
     this.#valueBin[head] = valueBin;
+    this.#valueRest[head] = valueRest;
     this.#valueCount[head] = valueCount;
     this.#isLost[head] = 0;
     const values = keyColumns(layout) + keyHead * valueDim;
@@ -287,9 +322,12 @@ export class ExactSums {
     if (bin > this.#massBin[head]) return false;
     if (bin === this.#massBin[head] && (this.#massCount[head] += sign) === 0) return false;
     if (exponent === NO_EXPONENT) return true;
-    const product = Math.floor((power + exponent) / BIN);
-    if (product > this.#valueBin[head]) return false;
-    return !(product === this.#valueBin[head] && (this.#valueCount[head] += sign) === 0);
+    // The sum of bin and `above`, and the digits that it has lost: together they are exact.
+    const above = Math.floor((power - BIN * bin + exponent) / BIN);
+    const product = bin + above, rest = above - (product - bin), largest = this.#valueBin[head];
+    if (product !== largest) return product < largest;
+    if (rest !== this.#valueRest[head]) return rest < this.#valueRest[head];
+    return (this.#valueCount[head] += sign) !== 0;
   }
 
   /** Adds a term to the sums or takes it out. */
@@ -301,7 +339,10 @@ export class ExactSums {
     high[last] += sign * h;
     low[last] += sign * ((weight - h + LOW) - LOW);
     if (exponent === NO_EXPONENT) return;
-    const factor = shiftedExp(s, valueBase(this.#valueBin[head]));
+    const bin = this.#valueBin[head];
+    const factor = isLargeProduct(bin)
+      ? shiftedExp(s, bin * BIN) * powerOfTwo(-valueBase(this.#valueRest[head]))
+      : shiftedExp(s, valueBase(bin));
     for (let c = 0; c < valueDim; c++) {
       const x = factor * rows[values + c], high1 = (x + HIGH) - HIGH;
       high[from + c] += sign * high1;
@@ -328,9 +369,15 @@ function boundless({ scale, softcap }: Scoring): ScoreRule {
   return { scale, softcap, before: Infinity, after: Infinity };
 }
 
-/** The shift of weights whose largest is in a bin: all are below 2^shift, up to rounding. */
+/** The shift of weights whose largest is in a bin: none is above 2^shift, up to rounding. */
 function massBase(bin: number): number {
-  return bin === NONE ? 0 : (bin + 1) * BIN;
+  if (Math.abs(bin) > LARGE_BIN) return bin === NONE ? 0 : bin * BIN;
+  return (bin + 1) * BIN;
+}
+
+/** Whether the shift of products of a bin is given as its beginning, and the rest of it is in their sums. */
+function isLargeProduct(bin: number): boolean {
+  return Math.abs(bin) > LARGE_PRODUCT && bin !== NONE;
 }
 
 /** The shift of products: a weight is below 2^(power + 1), a value below 2^(exponent + 1). */

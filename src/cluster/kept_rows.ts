@@ -39,6 +39,11 @@ export class KeptRows {
     this.#rows.delete(id);
   }
 
+  /** Forgets all rows. */
+  clear(): void {
+    this.#rows.clear();
+  }
+
   /** The row of a query, however old; null if there is none. */
   any(id: string): KeptRow | null {
     return this.#rows.get(id) ?? null;

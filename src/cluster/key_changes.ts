@@ -8,7 +8,7 @@
 import type { KeyMask } from "./pair_masks.ts";
 
 /** A state that is further behind is built anew. */
-const MOST_CHANGES = 4096;
+export const MOST_CHANGES = 4096;
 
 /** A change of a key: the row that was, if there was one, then the row that is. */
 export interface KeyChange {

@@ -12,7 +12,7 @@ import { type Optimizer, sgd } from "../learning/optimizers.ts";
 import { type RateSchedule, toSchedule } from "../learning/rates.ts";
 import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
 import type { RowKind } from "../write/newest_rows.ts";
-import { toId, toIds } from "./memory_options.ts";
+import { toId, toIds } from "./ids.ts";
 
 /** Options of a {@link ClusterLearner}; losses, optimizers and schedules are those of `@attune/attention/learning`. */
 export interface ClusterLearnerOptions {

@@ -5,65 +5,15 @@
 
 import { describe, InputError } from "../base/errors.ts";
 import { isCount, takeList } from "../base/lists.ts";
-import { type MatrixInput, toMatrix, toRow, type VectorInput } from "../base/matrix.ts";
-import { takeOptions, takeWord } from "../base/names.ts";
-import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
-import { ENTRY } from "../write/mask_input.ts";
+import { type MatrixInput, toMatrix } from "../base/matrix.ts";
+import { takeOptions } from "../base/names.ts";
+import { queryColumns } from "../numerics/head_layout.ts";
 import { checkPlace } from "../write/places.ts";
-import type { RowEdit } from "./batch.ts";
-import {
-  type ClusterConfig,
-  type ClusterShape,
-  partitionOf,
-  refuseStorage,
-  rowColumns,
-} from "./cluster_config.ts";
+import { type ClusterConfig, type ClusterShape, refuseStorage } from "./cluster_config.ts";
 import { placesOf, type Scoring } from "./exact_sums.ts";
-import { isBias } from "./pair_masks.ts";
+import { toId } from "./ids.ts";
+import { checkShift, type NamedShift } from "./position_shift.ts";
 import { type ClusterToken, NO_TOKEN, toToken } from "./token.ts";
-
-/** An edit of a key with its value, by the caller's own id: 1 to 512 characters of any text. */
-export type ClusterEdit =
-  | {
-    /** The key is there with this value from then on, whether it was there before or not. */
-    readonly kind: "set";
-    /** The caller's own id. */
-    readonly id: string;
-    /** Hkv·d numbers. */
-    readonly key: VectorInput;
-    /** Hkv·dv numbers. */
-    readonly value: VectorInput;
-    /** Its position, a number: required where a rule looks at positions, and unknown elsewhere. */
-    readonly position?: number;
-  }
-  | {
-    /** The key is at this position from then on; nothing happens if it is not there. */
-    readonly kind: "setPosition";
-    /** The caller's own id. */
-    readonly id: string;
-    /** Its new position. */
-    readonly position: number;
-  }
-  | {
-    /**
-     * Says which pairs may attend, or what is added to their scores, in a cluster with `editableMask`. What is
-     * said last of a pair counts. A key that is not there is left out, and a key that is deleted takes along what
-     * was said of it.
-     */
-    readonly kind: "setMask";
-    /** false and −∞ forbid the pairs, true and 0 allow them, and other numbers are added to their scores. */
-    readonly entry: boolean | number;
-    /** Ids of keys; all keys, those to come included, unless given. */
-    readonly keys?: ArrayLike<string>;
-    /** Ids of standing queries; all queries, those to come included, unless given. */
-    readonly queries?: ArrayLike<string>;
-  }
-  | {
-    /** The key is not there any more; nothing happens if it was not. */
-    readonly kind: "delete";
-    /** The caller's own id. */
-    readonly id: string;
-  };
 
 /** How an edit is waited for. */
 export interface EditOptions {
@@ -78,6 +28,19 @@ export interface EditOptions {
 export interface QueryOptions extends EditOptions {
   /** Its position, a number: required where a rule looks at positions, and unknown elsewhere. */
   readonly position?: number;
+}
+
+/** As {@link EditOptions}, of a move of all rows of a range. */
+export interface ShiftOptions extends EditOptions {
+  /** The first position that moves; −∞ unless given. */
+  readonly from?: number;
+  /** The position before which rows move, which stays; Infinity unless given. */
+  readonly to?: number;
+  /**
+   * A name of the move, 1 to 512 characters: a partition that has made a move of this name makes it no second time, so
+   * that a call which failed can be made again. It is one that nobody has had, unless given.
+   */
+  readonly name?: string;
 }
 
 /** The records that an answer must include, and how long it may take. */
@@ -154,8 +117,9 @@ export interface PassingRows {
   readonly maskOf: string | null;
 }
 
-const LONGEST_ID = 512;
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+/** The most heavy keys that are asked for at once. */
+const MOST_TOP = 4096;
 const TIMEOUT_MS = 5000, MAX_UNACKED = 16 << 20;
 
 /** Checks the options of `connect`; the shape is checked apart. */
@@ -203,24 +167,36 @@ export function toReadOptions(
   };
 }
 
-/** Checks an id. */
-export function toId(operation: string, name: string, id: unknown): string {
-  if (typeof id === "string" && id.length > 0 && id.length <= LONGEST_ID && isWellFormed(id)) return id;
-  throw new InputError(operation, `${name} is ${describe(id)}`, `text of 1 to ${LONGEST_ID} characters`);
+/** Checks options of an answer that may be old; those of a read are left for `toReadOptions`. */
+export function toPeek(operation: string, options: PeekOptions) {
+  const { maxAgeMs, maxError = null, ...read } = takeOptions(operation, options, [
+    ...["maxAgeMs", "maxError", "timeoutMs", "partial"] as const,
+  ]);
+  if (maxError !== null && !(typeof maxError === "number" && maxError >= 0)) {
+    throw new InputError(operation, `maxError is ${describe(maxError)}`, "a number that is not negative");
+  }
+  return { limits: { maxAge: toTimeout(operation, maxAgeMs, 0, "maxAgeMs"), maxError }, read };
 }
 
-/** Text that UTF-8 holds; a half of a pair of surrogates is none. */
-function isWellFormed(text: string): boolean {
-  return text.isWellFormed();
-}
-
-/** Checks a list of ids. */
-export function toIds(operation: string, name: string, ids: unknown): string[] {
-  const expected = "a list of ids";
-  if (typeof ids === "string") throw new InputError(operation, `${name} is ${describe(ids)}`, expected);
-  const { length, entries, kind } = takeList(operation, name, ids, expected);
-  if (kind !== null) throw new InputError(operation, `${name} is ${describe(ids)}`, expected);
-  return Array.from({ length }, (_, at) => toId(operation, `${name}[${at}]`, entries[at]));
+/** Checks a question about heavy keys. */
+export function toTopKeys(
+  operation: string,
+  id: unknown,
+  count: unknown,
+  options: TopKeysOptions,
+  config: ClusterConfig,
+  timeoutMs: number,
+) {
+  const { heads } = config.scoring.layout;
+  const { head = 0, ...read } = takeOptions(operation, options, ["head", "after", "timeoutMs"]);
+  if (!isCount(head) || head >= heads) {
+    throw new InputError(operation, `head is ${describe(head)}`, `a head below ${heads}`);
+  }
+  if (!isCount(count) || count > MOST_TOP) {
+    throw new InputError(operation, `count is ${describe(count)}`, `a whole number up to ${MOST_TOP}`);
+  }
+  const asked = { head, id: toId(operation, "id", id), count };
+  return { asked, checked: toReadOptions(operation, read, config, timeoutMs) };
 }
 
 /** Checks a position, which only rows of a rule that looks at positions have. */
@@ -285,107 +261,18 @@ function toPositions(operation: string, positions: unknown, count: number, scori
   );
 }
 
-/** Checks edits; the rows are copies. */
-export function toEdits(operation: string, edits: unknown, scoring: Scoring): RowEdit[] {
-  const { length, entries, kind } = takeList(operation, "edits", edits, "a list of edits");
-  if (kind !== null) throw new InputError(operation, `edits is ${describe(edits)}`, "a list of edits");
-  const checked: RowEdit[] = [];
-  for (let at = 0; at < length; at++) {
-    const name = `edits[${at}]`, given = entries[at];
-    const isMask = scoring.isMasked && typeof given === "object" && given !== null &&
-      (given as { kind?: unknown }).kind === "setMask";
-    if (isMask) checked.push(...toMaskEdits(operation, name, given as ClusterEdit & { kind: "setMask" }));
-    else checked.push(toEdit(operation, name, given, scoring));
+/** Checks a move of all rows of a range; `newName` gives it a name where it has none. */
+export function toNamedShift(
+  operation: string,
+  by: unknown,
+  options: Omit<ShiftOptions, "timeoutMs">,
+  scoring: Scoring,
+  newName: () => string,
+): NamedShift {
+  const { from = -Infinity, to = Infinity, name } = options, rule = placesOf(scoring);
+  if (rule === null) {
+    throw new InputError(operation, `by is ${describe(by)}`, "none, as no rule looks at positions");
   }
-  return checked;
-}
-
-/** Queries of one edit, so that it fits into a record whatever their ids are. */
-const MASKED_QUERIES = 64;
-
-/** One edit for each key, or one of all keys, and for some queries at a time. */
-function toMaskEdits(operation: string, name: string, given: ClusterEdit & { kind: "setMask" }): RowEdit[] {
-  const fields = ["kind", "entry", "keys", "queries"] as const;
-  const { entry, keys, queries } = takeOptions(operation, given, fields, `${name} field`);
-  const bias = typeof entry === "boolean" ? (entry ? 0 : -Infinity) : entry;
-  if (typeof bias !== "number" || !isBias(bias)) {
-    throw new InputError(operation, `${name}.entry is ${describe(entry)}`, ENTRY);
-  }
-  if (keys === undefined && queries === undefined) {
-    throw new InputError(operation, `${name} has neither keys nor queries`, "ids of one of them, or of both");
-  }
-  const keyIds = keys === undefined ? [""] : toIds(operation, `${name}.keys`, keys);
-  const queryIds = queries === undefined ? [] : toIds(operation, `${name}.queries`, queries);
-  // A list of none names no pair.
-  const parts: string[][] = queries === undefined ? [[]] : [];
-  for (let at = 0; at < queryIds.length; at += MASKED_QUERIES) {
-    parts.push(queryIds.slice(at, at + MASKED_QUERIES));
-  }
-  return keyIds.flatMap((id) =>
-    parts.map((part) => ({ id, row: null, mask: { queries: part, bias: Math.fround(bias) + 0 } }))
-  );
-}
-
-function toEdit(operation: string, name: string, given: unknown, scoring: Scoring): RowEdit {
-  const { layout } = scoring, isPlaced = placesOf(scoring) !== null;
-  if (typeof given !== "object" || given === null) {
-    throw new InputError(
-      operation,
-      `${name} is ${describe(given)}`,
-      `{ kind: "set", id, key, value } or { kind: "delete", id }`,
-    );
-  }
-  const kinds = [
-    ...["set", "delete"] as const,
-    ...isPlaced ? ["setPosition"] as const : [],
-    ...scoring.isMasked ? ["setMask"] as const : [],
-  ];
-  const kind = takeWord(operation, `${name}.kind`, (given as { kind?: unknown }).kind, kinds);
-  if (kind === "delete") {
-    const { id } = takeOptions(
-      operation,
-      given as ClusterEdit & { kind: "delete" },
-      ["kind", "id"],
-      `${name} field`,
-    );
-    return { id: toId(operation, `${name}.id`, id), row: null };
-  }
-  const placeOf = (position: unknown) => toPosition(operation, `${name}.position`, position, scoring);
-  if (kind === "setPosition") {
-    const move = takeOptions(
-      operation,
-      given as ClusterEdit & { kind: "setPosition" },
-      ["kind", "id", "position"],
-      `${name} field`,
-    );
-    return { id: toId(operation, `${name}.id`, move.id), row: null, position: placeOf(move.position) };
-  }
-  const set = takeOptions(
-    operation,
-    given as ClusterEdit & { kind: "set" },
-    ["kind", "id", "key", "value", ...isPlaced ? ["position"] as const : []],
-    `${name} field`,
-  );
-  const id = toId(operation, `${name}.id`, set.id), row = new Float32Array(rowColumns(layout));
-  row.set(toRow(operation, `${name}.key`, set.key, keyColumns(layout), "kvHeads × dim"));
-  row.set(
-    toRow(operation, `${name}.value`, set.value, valueColumns(layout), "kvHeads × valueDim"),
-    keyColumns(layout),
-  );
-  return { id, row, ...(isPlaced ? { position: placeOf(set.position) } : {}) };
-}
-
-/** Edits by partition, in their order; what is said of all keys goes to all partitions. */
-export function groupsOf(edits: readonly RowEdit[], partitions: number): Map<number, RowEdit[]> {
-  const groups = new Map<number, RowEdit[]>();
-  const put = (partition: number, edit: RowEdit) => {
-    const group = groups.get(partition);
-    if (group) group.push(edit);
-    else groups.set(partition, [edit]);
-  };
-  for (const edit of edits) {
-    if (edit.id !== "") put(partitionOf(edit.id, partitions), edit);
-    else for (let partition = 0; partition < partitions; partition++) put(partition, edit);
-  }
-  return groups;
+  checkShift(operation, { by, from, to }, rule);
+  return { name: name === undefined ? newName() : toId(operation, "name", name), by: by as number, from, to };
 }

@@ -34,14 +34,16 @@ export type { ClusterShape, MadeShape } from "./cluster_config.ts";
 export type { RuleOptions } from "../durable/score_rules.ts";
 export type { ClusterStatus, PartitionStatus } from "./cluster_status.ts";
 export { ClusterError, type ClusterFault } from "./cluster_error.ts";
+export type { ClusterEdit } from "./cluster_edits.ts";
+export type { NamedMask } from "./initial_mask.ts";
 export type {
-  ClusterEdit,
   ConnectOptions,
   EditOptions,
   PassingOptions,
   PeekOptions,
   QueryOptions,
   ReadOptions,
+  ShiftOptions,
   TopKeysOptions,
 } from "./memory_options.ts";
 export type { ClusterToken } from "./token.ts";

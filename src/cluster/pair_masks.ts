@@ -1,9 +1,10 @@
 /**
- * The mask of a partition: what was said last of a pair of a standing query and a key, of a key for all
- * queries, or of a query for all keys. It is added to the score; −∞ forbids the pair.
+ * The masks of a partition: what was said last of a pair of a standing query and a key, of a key for all
+ * queries, or of a query for all keys, of all heads or of one. It is added to the score; −∞ forbids the pair.
  *
- * Invariant: a pair has what was said of it last, by whichever of the three, in the order of the log; pairs of
- * which nothing was said have 0. A key that is deleted takes along what was said of it, and only that.
+ * Invariant: a pair has in each head what was said of it last, by whichever of the three, in the order of the
+ * log; pairs of which nothing was said have what the mask says that the cluster was made with, or 0. A key that
+ * is deleted takes along what was said of it, and only that.
  */
 
 import type { ByteReader, ByteWriter } from "../durable/byte_buffer.ts";
@@ -15,6 +16,8 @@ export interface MaskEdit {
   readonly queries: readonly string[];
   /** A number of float32 range, or −∞. */
   readonly bias: number;
+  /** The head that it is said of; all unless given. */
+  readonly head?: number;
 }
 
 /** A bias, and the number of the edit that gave it. */
@@ -23,14 +26,26 @@ interface Said {
   readonly bias: number;
 }
 
-/** The biases of a key; an edit replaces the object and never changes it. */
-export interface KeyMask {
+/** The biases of a key in one head, or in all that share a mask. */
+interface HeadMask {
   readonly all: Said | null;
   /** Biases of pairs, by query, that are newer than those of the key or the query as a whole. */
   readonly pairs: ReadonlyMap<string, Said>;
 }
 
+/** The biases of a key, one for each mask of a pair; an edit replaces the list and never changes it. */
+export type KeyMask = readonly HeadMask[];
+
+/** The mask with which a cluster was made. */
+export interface FirstMask {
+  /** Queries with their biases for a key, one for each mask of a pair; undefined where there are none of it. */
+  of(key: string): readonly { readonly query: string; readonly biases: readonly number[] }[] | undefined;
+}
+
+type QueryMasks = Map<string, Said & { readonly sequence: number }>;
+
 const NOTHING: Said = { stamp: 0, bias: 0 };
+const NO_MASK: HeadMask = { all: null, pairs: new Map() };
 
 /** Whether a number may be a bias. */
 export function isBias(bias: number): boolean {
@@ -39,9 +54,25 @@ export function isBias(bias: number): boolean {
 
 /** The masks of a partition. */
 export class PairMasks {
+  readonly #initial: FirstMask | null;
   #stamp = 0;
   readonly #keys = new Map<string, KeyMask>();
-  readonly #queries = new Map<string, Said & { readonly sequence: number }>();
+  /** What was said of queries for all keys, for each mask of a pair. */
+  readonly #queries: readonly QueryMasks[];
+
+  /**
+   * @param heads Masks of a pair: H where they differ by head, else 1.
+   * @param initial The mask with which the cluster was made.
+   */
+  constructor(heads = 1, initial: FirstMask | null = null) {
+    this.#initial = initial;
+    this.#queries = Array.from({ length: heads }, () => new Map());
+  }
+
+  /** Masks of a pair. */
+  get heads(): number {
+    return this.#queries.length;
+  }
 
   /** The biases of a key; null where no edit gave any. */
   of(key: string): KeyMask | null {
@@ -50,51 +81,79 @@ export class PairMasks {
 
   /** Whether there is anything to ask about. */
   get isEmpty(): boolean {
-    return this.#keys.size === 0 && this.#queries.size === 0;
+    return this.#keys.size === 0 && this.#queries.every(({ size }) => size === 0);
   }
 
   /** Bytes, roughly. */
   get bytes(): number {
-    let pairs = this.#queries.size + this.#keys.size;
-    for (const mask of this.#keys.values()) pairs += mask.pairs.size;
+    let pairs = this.#queries.reduce((sum, { size }) => sum + size, 0);
+    for (const masks of this.#keys.values()) {
+      for (const { pairs: { size } } of masks) pairs += 1 + size;
+    }
     return 64 * pairs;
   }
 
   /** The record that last said something of a query for all keys; 0 for none that is known. */
   changedAt(query: string): number {
-    return this.#queries.get(query)?.sequence ?? 0;
+    return this.#queries.reduce((last, masks) => Math.max(last, masks.get(query)?.sequence ?? 0), 0);
   }
 
-  /** The bias of a query with a key of which `mask` was said. */
-  bias(query: string, mask: KeyMask | null): number {
-    const ofQuery = this.#queries.get(query) ?? NOTHING;
-    if (mask === null) return ofQuery.bias;
-    const ofPair = mask.pairs.get(query);
+  /** The bias of a query, in a head, with a key of which `masks` was said. */
+  bias(query: string, masks: KeyMask | null, head = 0): number {
+    const at = this.heads === 1 ? 0 : head, ofQuery = this.#queries[at].get(query) ?? NOTHING;
+    if (masks === null) return ofQuery.bias;
+    const { all, pairs } = masks[at], ofPair = pairs.get(query);
     if (ofPair !== undefined) return ofPair.bias;
-    return mask.all !== null && mask.all.stamp > ofQuery.stamp ? mask.all.bias : ofQuery.bias;
+    return all !== null && all.stamp > ofQuery.stamp ? all.bias : ofQuery.bias;
+  }
+
+  /** A key comes that was not there: it has the mask with which the cluster was made. */
+  bear(key: string): void {
+    const entries = this.#initial?.of(key);
+    if (entries === undefined) return;
+    // Queries of which something was said for all keys, those to come included, have that.
+    const masks = this.#queries.map((said, head): HeadMask => {
+      const own = entries.filter(({ query }) => !said.has(query));
+      return {
+        all: null,
+        pairs: new Map(own.map(({ query, biases }) => [query, { stamp: 0, bias: biases[head] }])),
+      };
+    });
+    this.#keys.set(key, masks);
   }
 
   /** Says something of a key. */
-  sayOfKey(key: string, { queries, bias }: MaskEdit): void {
+  sayOfKey(key: string, { queries, bias, head }: MaskEdit): void {
     const said = { stamp: ++this.#stamp, bias }, before = this.#keys.get(key);
-    if (queries.length === 0) {
-      this.#keys.set(key, { all: said, pairs: new Map() });
-      return;
-    }
-    const pairs = new Map(before?.pairs);
-    for (const query of queries) pairs.set(query, said);
-    this.#keys.set(key, { all: before?.all ?? null, pairs });
+    const masks = this.#queries.map((_, at): HeadMask => {
+      const old = before?.[at] ?? NO_MASK;
+      if (head !== undefined && head !== at) return old;
+      if (queries.length === 0) return { all: said, pairs: NO_MASK.pairs };
+      const pairs = new Map(old.pairs);
+      for (const query of queries) pairs.set(query, said);
+      return { all: old.all, pairs };
+    });
+    this.#keys.set(key, masks);
   }
 
   /** Says something of queries for all keys, in a record. */
-  sayOfQueries({ queries, bias }: MaskEdit, sequence: number): void {
-    const stamp = ++this.#stamp;
-    for (const query of queries) this.#queries.set(query, { stamp, bias, sequence });
+  sayOfQueries({ queries, bias, head }: MaskEdit, sequence: number): void {
+    const stamp = ++this.#stamp, isOf = (at: number) => head === undefined || head === at;
+    this.#queries.forEach((masks, at) => {
+      if (isOf(at)) { for (const query of queries) masks.set(query, { stamp, bias, sequence }); }
+    });
     // Older biases of their pairs have no effect any more.
-    for (const [key, { all, pairs }] of this.#keys) {
-      if (!queries.some((query) => pairs.has(query))) continue;
-      const left = new Map([...pairs].filter(([query]) => !queries.includes(query)));
-      this.#keys.set(key, { all, pairs: left });
+    for (const [key, masks] of this.#keys) {
+      const isOlder = masks.some(({ pairs }, at) => isOf(at) && queries.some((query) => pairs.has(query)));
+      if (!isOlder) continue;
+      const left = masks.map((mask, at): HeadMask => {
+        if (!isOf(at)) return mask;
+        return {
+          all: mask.all,
+          pairs: new Map([...mask.pairs].filter(([query]) => !queries.includes(query))),
+        };
+      });
+      this.#keys.set(key, left);
     }
   }
 
@@ -117,12 +176,14 @@ export class PairMasks {
       }
     };
     out.f64(this.#stamp);
-    writeAll(this.#queries, this.#queries.size);
+    for (const masks of this.#queries) writeAll(masks, masks.size);
     out.u32(this.#keys.size);
-    for (const [id, { all, pairs }] of sorted(this.#keys)) {
+    for (const [id, masks] of sorted(this.#keys)) {
       out.text(id);
-      writeSaid(all ?? NOTHING);
-      writeAll(pairs, pairs.size);
+      for (const { all, pairs } of masks) {
+        writeSaid(all ?? NOTHING);
+        writeAll(pairs, pairs.size);
+      }
     }
   }
 
@@ -145,10 +206,18 @@ export class PairMasks {
       return said;
     };
     this.#stamp = reader.f64();
-    for (const [query, said] of readAll()) this.#queries.set(query, { ...said, sequence: 0 });
+    for (const masks of this.#queries) {
+      for (const [query, said] of readAll()) masks.set(query, { ...said, sequence: 0 });
+    }
+    // Keys that were read before have what was written of them, and no more.
+    this.#keys.clear();
     for (let left = reader.u32(); left > 0; left--) {
-      const key = reader.text(), all = readSaid();
-      this.#keys.set(key, { all: all.stamp === 0 ? null : all, pairs: new Map(readAll()) });
+      const key = reader.text();
+      const masks = this.#queries.map((): HeadMask => {
+        const all = readSaid();
+        return { all: all.stamp === 0 ? null : all, pairs: new Map(readAll()) };
+      });
+      this.#keys.set(key, masks);
     }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * A partition: the rows of its keys by id, and the sums of standing queries over them.
+ * A partition: its keys, what was said of their pairs, and the sums of standing queries over them.
  *
  * Invariant: rows, ledger and clients are a function of the partition's records, and sums are one of rows and
  * query, so two replicas at the same sequence answer with the same bits.
@@ -9,25 +9,24 @@ import { type Batch, decodeBatch, hashOf } from "./batch.ts";
 import {
   ExactSums,
   formsOf,
+  type KeyTerm,
   MOST_KEYS,
   NO_EXPONENT,
-  placesOf,
   type Scoring,
   stateColumns,
   type SummedKeys,
-  turnedRow,
-  valueExponent,
 } from "./exact_sums.ts";
 import { heaviestOf } from "../numerics/heaviest.ts";
-import { keyColumns, valueColumns } from "../numerics/head_layout.ts";
+import { keyColumns } from "../numerics/head_layout.ts";
 import { exponentOf, shiftedExp } from "../numerics/power_shift.ts";
+import { type KeptKey, KeyTable } from "./key_table.ts";
 import { Ledger } from "./ledger.ts";
-import { type KeyChange, KeyChanges } from "./key_changes.ts";
+import { type KeyChange, KeyChanges, MOST_CHANGES } from "./key_changes.ts";
 import type { LogRecord } from "./log.ts";
 import { type KeyMask, type MaskEdit, PairMasks } from "./pair_masks.ts";
 import { isReachAlone } from "./pair_score.ts";
+import { type NamedShift, placeAfter, ShiftNames } from "./position_shift.ts";
 
-const FIRST_SLOTS = 64;
 /** Numbers of a head that `drift` writes. */
 export const DRIFT_COLUMNS = 4;
 
@@ -48,13 +47,6 @@ interface ChangeBegun extends Pick<KeyChange, "rows" | "exponents"> {
   readonly mask: KeyMask | null;
 }
 
-/** A key as it is stored. */
-export interface KeptKey {
-  readonly row: Float32Array<ArrayBuffer>;
-  /** 0 where no rule looks at positions. */
-  readonly position: number;
-}
-
 /** A heavy key. */
 export interface HeavyKey {
   readonly id: string;
@@ -65,85 +57,72 @@ export interface HeavyKey {
 /** One partition. */
 export class Partition {
   readonly ledger = new Ledger();
+  /** Moves of rows that were made. */
+  readonly shifts = new ShiftNames();
   /** What was said of pairs; null in a cluster without masks. */
   readonly masks: PairMasks | null;
   readonly #scoring: Scoring;
   readonly #belongs: (id: string) => boolean;
-  readonly #width: number;
-  readonly #slots = new Map<string, number>();
-  #ids: (string | null)[] = [];
-  readonly #free: number[] = [];
-  /** Rows as they are multiplied: with rotary positions, keys are turned. */
-  #rows: Float32Array<ArrayBuffer>;
-  /** Keys as they came; null where they are not turned. */
-  #given: Float32Array<ArrayBuffer> | null;
-  /** Empty where no rule looks at positions. */
-  #positions: Float64Array<ArrayBuffer>;
-  #isLive = new Uint8Array(FIRST_SLOTS);
-  #exponents: Int16Array<ArrayBuffer>;
-  #scratch = new Float64Array(FIRST_SLOTS);
+  readonly #keys: KeyTable;
   readonly #sums = new Map<string, { readonly sums: ExactSums; readonly query: StandingQuery }>();
   readonly #changes = new KeyChanges();
+  /** The key that sums are told of, and its biases. */
+  readonly #term: KeyTerm;
+  readonly #biases: Float64Array | null;
   /** The record that is being applied. */
   #applying = 0;
-  /** Upper bounds of the norms of key rows and value rows. */
-  #keyNorm = 0;
-  #valueNorm = 0;
 
   /**
    * @param belongs Whether a key lies in this partition; edits of others are left out, by all replicas alike.
    */
   constructor(scoring: Scoring, belongs: (id: string) => boolean = () => true) {
-    const { layout } = scoring;
+    const { isMasked = false, maskHeads = 1, initialMask = null } = scoring;
     this.#belongs = belongs;
-    this.masks = scoring.isMasked ? new PairMasks() : null;
+    this.masks = isMasked ? new PairMasks(maskHeads, initialMask) : null;
     this.#scoring = scoring;
-    this.#width = keyColumns(layout) + valueColumns(layout);
-    this.#rows = new Float32Array(FIRST_SLOTS * this.#width);
-    this.#given = scoring.rule?.rotary ? new Float32Array(FIRST_SLOTS * keyColumns(layout)) : null;
-    this.#positions = new Float64Array(placesOf(scoring) ? FIRST_SLOTS : 0);
-    this.#exponents = new Int16Array(FIRST_SLOTS * layout.kvHeads);
+    this.#keys = new KeyTable(scoring);
+    this.#biases = isMasked ? new Float64Array(maskHeads) : null;
+    this.#term = {
+      ...{ rows: new Float32Array(0), start: 0, exponents: new Int16Array(0), exponentsAt: 0 },
+      ...{ position: 0, biases: this.#biases, biasesAt: 0 },
+    };
   }
 
   /** Live keys. */
   get keyCount(): number {
-    return this.#slots.size;
+    return this.#keys.count;
   }
 
   /** Whether the sums would not be exact. */
   get isFull(): boolean {
-    return this.#slots.size > MOST_KEYS;
+    return this.#keys.count > MOST_KEYS;
   }
 
   /** An upper bound of the norms of key rows. */
   get keyNorm(): number {
-    return this.#keyNorm;
+    return this.#keys.keyNorm;
   }
 
   /** An upper bound of the norms of value rows. */
   get valueNorm(): number {
-    return this.#valueNorm;
+    return this.#keys.valueNorm;
   }
 
   /** Bytes of rows and sums. */
   get bytes(): number {
-    let bytes = this.#rows.byteLength + this.#exponents.byteLength + 9 * this.#isLive.length;
-    bytes += (this.#given?.byteLength ?? 0) + this.#positions.byteLength + (this.masks?.bytes ?? 0);
+    let bytes = this.#keys.bytes + (this.masks?.bytes ?? 0) + this.#changes.bytes;
     for (const { sums } of this.#sums.values()) bytes += sums.bytes;
-    return bytes + this.#changes.bytes;
+    return bytes;
   }
 
   /** Live ids with their rows, which are views or copies, and positions; in no particular order. */
-  *rows(): Generator<readonly [string, KeptKey]> {
-    for (const [id, slot] of this.#slots) yield [id, this.#keptAt(slot)];
+  rows(): Iterable<readonly [string, KeptKey]> {
+    return this.#keys.kept();
   }
 
   /** A copy of a key's row [key | value] with its position; null if it is not there. */
   copyRow(id: string): KeptKey | null {
-    const slot = this.#slots.get(id);
-    if (slot === undefined) return null;
-    const { row, position } = this.#keptAt(slot);
-    return { row: row.slice(), position };
+    return this.#keys.copy(id);
   }
 
   /**
@@ -153,7 +132,7 @@ export class Partition {
    */
   apply({ sequence, body }: LogRecord): void {
     if (sequence <= this.ledger.sequence) return;
-    const batch = decodeBatch(body, "keys", this.#width, formsOf(this.#scoring));
+    const batch = decodeBatch(body, "keys", this.#keys.width, formsOf(this.#scoring));
     const isNew = this.ledger.isNew(batch);
     this.#applying = sequence;
     if (isNew) this.#perform(batch);
@@ -167,8 +146,7 @@ export class Partition {
 
   /** Bounds of the norms of rows that were there before, for a snapshot. */
   noteNorms(key: number, value: number): void {
-    this.#keyNorm = Math.max(this.#keyNorm, key);
-    this.#valueNorm = Math.max(this.#valueNorm, value);
+    this.#keys.noteNorms(key, value);
   }
 
   /** Forgets the sums of a query that is gone. */
@@ -190,18 +168,16 @@ export class Partition {
     const { sums } = held, { first, end } = this.#changes;
     if (sums.changes < first) sums.lose();
     for (let at = Math.max(sums.changes, first); at < end; at++) {
-      const { rows, exponents, positions, masks, had, has } = this.#changes.at(at);
-      if (had) sums.change(-1, rows, 0, exponents, 0, positions[0], this.#biasOf(id, masks[0]));
-      if (!has) continue;
-      const { kvHeads } = this.#scoring.layout, bias = this.#biasOf(id, masks[1]);
-      sums.change(1, rows, this.#width, exponents, kvHeads, positions[1], bias);
+      const change = this.#changes.at(at);
+      if (change.had) sums.change(-1, this.#termOf(id, change, 0));
+      if (change.has) sums.change(1, this.#termOf(id, change, 1));
     }
     sums.changes = end;
     if (isMoved) {
       sums.move(query.position, this.#keysOf(id));
       this.#sums.set(id, { sums, query });
     }
-    if (sums.isLost) sums.build(this.#keysOf(id), this.#scratch);
+    if (sums.isLost) sums.build(this.#keysOf(id), this.#keys.scratch);
     return sums;
   }
 
@@ -220,6 +196,7 @@ export class Partition {
     const sums = this.update(id, query), { layout } = this.#scoring, { heads, valueDim, kvHeads } = layout;
     const known = Math.max(this.#changes.droppedSequence, this.ledger.begin, this.masks?.changedAt(id) ?? 0);
     if (since < known) return false;
+    const { width } = this.#keys;
     const state = new Float64Array(stateColumns(layout));
     sums.write(state, 0);
     for (let head = 0, at = offset; head < heads; head++, at += DRIFT_COLUMNS) {
@@ -233,13 +210,13 @@ export class Partition {
       for (const { sequence, rows, positions, masks, had, has } of this.#changes.kept) {
         if (sequence <= since) continue;
         const weigh = (start: number, at: 0 | 1) =>
-          weightOf(sums.scoreOf(head, rows, start, positions[at], this.#biasOf(id, masks[at])), shift);
-        const before = had ? weigh(0, 0) : 0, after = has ? weigh(this.#width, 1) : 0;
+          weightOf(sums.scoreOf(head, rows, start, positions[at], this.#biasOf(id, masks[at], head)), shift);
+        const before = had ? weigh(0, 0) : 0, after = has ? weigh(width, 1) : 0;
         target[at + 2] += Math.abs(after - before);
         if (!had || !has) continue;
         let squares = 0;
         for (let c = 0; c < valueDim; c++) {
-          squares += (rows[this.#width + values + c] - rows[values + c]) ** 2;
+          squares += (rows[width + values + c] - rows[values + c]) ** 2;
         }
         target[at + 3] += Math.min(before, after) * Math.sqrt(squares);
       }
@@ -250,7 +227,7 @@ export class Partition {
   /** The state of a query that is kept nowhere; it has the mask of the standing query `maskOf`, "" for none. */
   pass(row: Float32Array, position = 0, maskOf = ""): ExactSums {
     const sums = new ExactSums(this.#scoring, row, position);
-    sums.build(maskOf === "" ? this.#keys(null) : this.#keysOf(maskOf), this.#scratch);
+    sums.build(maskOf === "" ? this.#keys.summed(null) : this.#keysOf(maskOf), this.#keys.scratch);
     return sums;
   }
 
@@ -267,11 +244,12 @@ export class Partition {
     const { layout } = this.#scoring, columns = stateColumns(layout), state = new Float64Array(columns);
     sums.write(state, 0);
     const at = head * (layout.valueDim + 3), shift = state[at], mass = state[at + 1];
-    const weights = this.#scratch, all = new Uint32Array(this.#slots.size);
+    const table = this.#keys, weights = table.scratch, all = new Uint32Array(table.count);
+    const { rows, width } = table.summed(null);
     let n = 0;
-    for (const [id, slot] of this.#slots) {
-      const bias = this.#biasOf(query, this.masks?.of(id) ?? null);
-      weights[slot] = sums.scoreOf(head, this.#rows, slot * this.#width, this.#positions[slot], bias);
+    for (const [id, slot] of table.slots) {
+      const bias = this.#biasOf(query, this.masks?.of(id) ?? null, head);
+      weights[slot] = sums.scoreOf(head, rows, slot * width, table.positionAt(slot), bias);
       // Keys that the query may not attend to are not among the heaviest, however few there are.
       if (weights[slot] > -Infinity) all[n++] = slot;
     }
@@ -280,68 +258,53 @@ export class Partition {
     // id.
     const found = heaviestOf(live, weights, count), least = weights[found[found.length - 1]];
     const keys = Array.from(live.filter((slot) => weights[slot] >= least))
-      .sort((a, b) => weights[b] - weights[a] || (this.#idAt(a) < this.#idAt(b) ? -1 : 1))
+      .sort((a, b) => weights[b] - weights[a] || (table.idAt(a) < table.idAt(b) ? -1 : 1))
       .slice(0, count)
       .map((slot) => {
-        return { id: this.#idAt(slot), mass: weightOf(weights[slot], shift) };
+        return { id: table.idAt(slot), mass: weightOf(weights[slot], shift) };
       });
     return { shift, mass, keys };
   }
 
-  /** The bias of a standing query with a key of which `mask` was said. */
-  #biasOf(query: string, mask: KeyMask | null): number {
-    return this.masks === null ? 0 : this.masks.bias(query, mask);
+  /** The bias of a standing query with a key of which `mask` was said, in a head. */
+  #biasOf(query: string, mask: KeyMask | null, head: number): number {
+    return this.masks === null ? 0 : this.masks.bias(query, mask, head);
+  }
+
+  /** A key before a change (0) or after it (1), for the sums of a standing query. */
+  #termOf(query: string, { rows, exponents, positions, masks }: KeyChange, at: 0 | 1): KeyTerm {
+    const term = this.#term, biases = this.#biases;
+    term.rows = rows;
+    term.start = at * this.#keys.width;
+    term.exponents = exponents;
+    term.exponentsAt = at * this.#scoring.layout.kvHeads;
+    term.position = positions[at];
+    if (biases !== null) {
+      for (let head = 0; head < biases.length; head++) biases[head] = this.#biasOf(query, masks[at], head);
+    }
+    return term;
   }
 
   /** The keys with their biases for a standing query. */
   #keysOf(query: string): SummedKeys {
-    const { masks } = this;
-    if (masks === null || masks.isEmpty) return this.#keys(null);
-    const biases = new Float64Array(this.#ids.length);
-    for (const [id, slot] of this.#slots) biases[slot] = masks.bias(query, masks.of(id));
-    return this.#keys(biases);
-  }
-
-  #keys(biases: Float64Array | null): SummedKeys {
-    return {
-      size: this.#ids.length,
-      width: this.#width,
-      rows: this.#rows,
-      isLive: this.#isLive,
-      exponents: this.#exponents,
-      positions: this.#positions,
-      biases,
-    };
-  }
-
-  #idAt(slot: number): string {
-    return this.#ids[slot] as string;
-  }
-
-  #rowAt(slot: number): Float32Array<ArrayBuffer> {
-    return this.#rows.subarray(slot * this.#width, (slot + 1) * this.#width);
-  }
-
-  #keptAt(slot: number): KeptKey {
-    const row = this.#rowAt(slot), given = this.#given, position = this.#positionAt(slot);
-    if (given === null) return { row, position };
-    const columns = keyColumns(this.#scoring.layout), kept = row.slice();
-    kept.set(given.subarray(slot * columns, (slot + 1) * columns));
-    return { row: kept, position };
-  }
-
-  #maskAt(slot: number): KeyMask | null {
-    return this.masks?.of(this.#idAt(slot)) ?? null;
-  }
-
-  #positionAt(slot: number): number {
-    return this.#positions.length === 0 ? 0 : this.#positions[slot];
+    const { masks } = this, { slots } = this.#keys, { size } = this.#keys.summed(null);
+    if (masks === null || masks.isEmpty) return this.#keys.summed(null);
+    const { heads } = masks, biases = new Float64Array(size * heads);
+    for (const [id, slot] of slots) {
+      const said = masks.of(id);
+      for (let head = 0; head < heads; head++) biases[slot * heads + head] = masks.bias(query, said, head);
+    }
+    return this.#keys.summed(biases);
   }
 
   #perform({ edits }: Batch): void {
-    for (const { id, row, position, mask } of edits) {
+    for (const { id, row, position, mask, shift } of edits) {
       if (mask) {
         this.#say(id, mask);
+        continue;
+      }
+      if (shift) {
+        if (this.shifts.isNew(shift.name)) this.#shift(shift);
         continue;
       }
       if (!this.#belongs(id)) continue;
@@ -358,57 +321,47 @@ export class Partition {
       for (const query of mask.queries) this.#sums.get(query)?.sums.lose();
       return;
     }
-    const slot = this.#slots.get(id);
+    const slot = this.#keys.slots.get(id);
     if (slot === undefined) return;
     const change = this.#beginChange(slot);
     this.masks?.sayOfKey(id, mask);
     if (change) this.#endChange(change, slot, true);
   }
 
-  /** Moves a key whose row stays; nothing happens if it is not there. */
-  #move(id: string, position: number): void {
-    const kept = this.copyRow(id);
-    if (kept !== null) this.#set(id, kept.row, position);
+  /** Moves all keys of a range. */
+  #shift(shift: NamedShift): void {
+    const rule = this.#scoring.rule;
+    if (rule === undefined) return;
+    const moves: [id: string, position: number][] = [];
+    for (const [id, slot] of this.#keys.slots) {
+      const position = this.#keys.positionAt(slot), place = placeAfter(rule, shift, position);
+      if (place !== position) moves.push([id, place]);
+    }
+    // Where so many keys move, sums are built anew in any case, and changes would be kept for nothing.
+    const isMany = moves.length > MOST_CHANGES;
+    if (isMany) this.#changes.skip(this.#applying);
+    for (const [id, position] of moves) this.#move(id, position, !isMany);
   }
 
-  #set(id: string, given: Float32Array, position: number): void {
-    const { layout } = this.#scoring, { kvHeads, valueDim } = layout;
-    const row = turnedRow(this.#scoring, given, kvHeads, position);
-    let slot = this.#slots.get(id);
-    const had = slot !== undefined;
-    const change = this.#beginChange(slot);
-    if (slot === undefined) {
-      slot = this.#takeSlot();
-      this.#slots.set(id, slot);
-      this.#ids[slot] = id;
-      this.#isLive[slot] = 1;
-    }
-    this.#rows.set(row, slot * this.#width);
-    this.#given?.set(given.subarray(0, keyColumns(layout)), slot * keyColumns(layout));
-    if (this.#positions.length > 0) this.#positions[slot] = position;
-    const values = slot * this.#width + keyColumns(layout);
-    for (let head = 0; head < kvHeads; head++) {
-      this.#exponents[slot * kvHeads + head] = valueExponent(
-        this.#rows,
-        values + head * valueDim,
-        valueDim,
-      );
-    }
-    this.#keyNorm = Math.max(this.#keyNorm, norm(row, 0, keyColumns(layout)));
-    this.#valueNorm = Math.max(this.#valueNorm, norm(row, keyColumns(layout), row.length));
-    if (change) this.#endChange(change, slot, had);
+  /** Moves a key whose row stays; nothing happens if it is not there. */
+  #move(id: string, position: number, isTold = true): void {
+    const kept = this.copyRow(id);
+    if (kept !== null) this.#set(id, kept.row, position, isTold);
+  }
+
+  #set(id: string, given: Float32Array, position: number, isTold = true): void {
+    const before = this.#keys.slots.get(id), change = isTold ? this.#beginChange(before) : null;
+    const slot = this.#keys.put(id, given, position);
+    if (before === undefined) this.masks?.bear(id);
+    if (change) this.#endChange(change, slot, before !== undefined);
   }
 
   #delete(id: string): void {
-    const slot = this.#slots.get(id);
+    const slot = this.#keys.slots.get(id);
     if (slot === undefined) return;
     const change = this.#beginChange(slot);
-    this.#slots.delete(id);
+    this.#keys.remove(id, slot);
     this.masks?.forget(id);
-    this.#ids[slot] = null;
-    this.#isLive[slot] = 0;
-    this.#rows.fill(0, slot * this.#width, (slot + 1) * this.#width);
-    this.#free.push(slot);
     if (change) this.#endChange(change, null, true);
   }
 
@@ -418,66 +371,27 @@ export class Partition {
       this.#changes.skip(this.#applying);
       return null;
     }
-    const { kvHeads } = this.#scoring.layout;
-    const rows = new Float32Array(2 * this.#width);
+    const { kvHeads } = this.#scoring.layout, rows = new Float32Array(2 * this.#keys.width);
     const exponents = new Int16Array(2 * kvHeads).fill(NO_EXPONENT);
-    if (slot !== undefined) {
-      rows.set(this.#rowAt(slot));
-      exponents.set(this.#exponents.subarray(slot * kvHeads, (slot + 1) * kvHeads));
-    }
-    const position = slot === undefined ? 0 : this.#positionAt(slot);
-    return { rows, exponents, position, mask: slot === undefined ? null : this.#maskAt(slot) };
+    if (slot === undefined) return { rows, exponents, position: 0, mask: null };
+    this.#keys.copySlot(slot, rows, 0, exponents, 0);
+    return { rows, exponents, position: this.#keys.positionAt(slot), mask: this.#maskAt(slot) };
   }
 
   #endChange({ rows, exponents, position, mask }: ChangeBegun, slot: number | null, had: boolean) {
-    const { kvHeads } = this.#scoring.layout;
-    if (slot !== null) {
-      rows.set(this.#rowAt(slot), this.#width);
-      exponents.set(this.#exponents.subarray(slot * kvHeads, (slot + 1) * kvHeads), kvHeads);
-    }
-    const positions = [position, slot === null ? 0 : this.#positionAt(slot)] as const;
-    const masks = [mask, slot === null ? null : this.#maskAt(slot)] as const, sequence = this.#applying;
-    this.#changes.push({ sequence, rows, exponents, positions, masks, had, has: slot !== null });
+    const { kvHeads } = this.#scoring.layout, isThere = slot !== null;
+    if (isThere) this.#keys.copySlot(slot, rows, this.#keys.width, exponents, kvHeads);
+    const positions = [position, isThere ? this.#keys.positionAt(slot) : 0] as const;
+    const masks = [mask, isThere ? this.#maskAt(slot) : null] as const, sequence = this.#applying;
+    this.#changes.push({ sequence, rows, exponents, positions, masks, had, has: isThere });
   }
 
-  #takeSlot(): number {
-    const free = this.#free.pop();
-    if (free !== undefined) return free;
-    const slot = this.#ids.length;
-    if (slot === this.#isLive.length) this.#grow(2 * slot);
-    this.#ids.push(null);
-    return slot;
-  }
-
-  #grow(slots: number): void {
-    const { kvHeads } = this.#scoring.layout;
-    const rows = new Float32Array(slots * this.#width), exponents = new Int16Array(slots * kvHeads);
-    const isLive = new Uint8Array(slots);
-    this.#scratch = new Float64Array(slots);
-    rows.set(this.#rows);
-    if (this.#given !== null) {
-      const given = new Float32Array(slots * keyColumns(this.#scoring.layout));
-      given.set(this.#given);
-      this.#given = given;
-    }
-    if (this.#positions.length > 0) {
-      const positions = new Float64Array(slots);
-      positions.set(this.#positions);
-      this.#positions = positions;
-    }
-    exponents.set(this.#exponents);
-    isLive.set(this.#isLive);
-    [this.#rows, this.#exponents, this.#isLive] = [rows, exponents, isLive];
+  #maskAt(slot: number): KeyMask | null {
+    return this.masks?.of(this.#keys.idAt(slot)) ?? null;
   }
 }
 
 /** A weight times 2^−shift; Infinity where that is out of range. */
 function weightOf(score: number, shift: number): number {
   return exponentOf(score) - shift > 1000 ? Infinity : shiftedExp(score, shift);
-}
-
-function norm(row: Float32Array, start: number, end: number): number {
-  let sum = 0;
-  for (let at = start; at < end; at++) sum += row[at] * row[at];
-  return Math.sqrt(sum) * (1 + 2 ** -40);
 }

@@ -6,10 +6,13 @@ import { type BatchForms, decodeBatch, hashOf, PLAIN_FORMS } from "./batch.ts";
 import { Ledger } from "./ledger.ts";
 import type { LogRecord } from "./log.ts";
 import type { StandingQuery } from "./partition.ts";
+import { type NamedShift, placeAfter, ShiftNames } from "./position_shift.ts";
 
 /** Standing queries. */
 export class QueryTable {
   readonly ledger = new Ledger();
+  /** Moves of rows that were made. */
+  readonly shifts = new ShiftNames();
   readonly #width: number;
   readonly #forms: BatchForms;
   readonly #queries = new Map<string, StandingQuery>();
@@ -53,8 +56,9 @@ export class QueryTable {
     if (sequence <= this.ledger.sequence) return [];
     const batch = decodeBatch(body, "queries", this.#width, this.#forms), gone: string[] = [];
     const isNew = this.ledger.isNew(batch);
-    for (const { id, row, position } of isNew ? batch.edits : []) {
-      if (row !== null) {
+    for (const { id, row, position, shift } of isNew ? batch.edits : []) {
+      if (shift) this.#shift(shift, sequence);
+      else if (row !== null) {
         this.#queries.set(id, { row: row.slice(), position: position ?? 0, version: sequence });
       } else if (position !== undefined) {
         const moved = this.#queries.get(id);
@@ -63,5 +67,15 @@ export class QueryTable {
     }
     this.ledger.note(sequence, body, isNew ? batch : null, hashOf(body));
     return gone;
+  }
+
+  /** Moves all queries of a range, once. */
+  #shift(shift: NamedShift, version: number): void {
+    const { places } = this.#forms;
+    if (places === null || !this.shifts.isNew(shift.name)) return;
+    for (const [id, { row, position }] of this.#queries) {
+      const place = placeAfter(places, shift, position);
+      if (place !== position) this.#queries.set(id, { row, position: place, version });
+    }
   }
 }

@@ -6,8 +6,10 @@
  *     f64 bound of the norms of keys, f64 bound of the norms of values                zeros for queries
  *     u32 count, then `count` rows: text id, f64 version, floats           ordered by id
  *         in version 2, of a cluster whose rows have positions: text id, f64 version, f64 position, floats
+ *     in version 3, which is 2 of a subject that has moved all rows of a range, u32 count, count × text: names of the newest moves
  *     where pairs have masks, and not for queries: f64 time, then what was said of queries for all keys, u32 count, count ×
- *         (text id, f64 time, f64 bias), and of keys, u32 count, count × (text id, f64 time, f64 bias, and pairs likewise)
+ *         (text id, f64 time, f64 bias), and of keys, u32 count, count × (text id, f64 time, f64 bias, and pairs likewise);
+ *         where masks differ by head, what was said of queries for each head, and behind the id of a key likewise
  *     16  hash of all bytes before it
  *
  * Invariant: replicas at the same sequence write the same bytes.
@@ -23,7 +25,7 @@ import type { ClientPlace } from "./ledger.ts";
 import { Partition } from "./partition.ts";
 import { QueryTable } from "./query_table.ts";
 
-const MAGIC = "attune cluster", PLAIN_VERSION = 1, PLACED_VERSION = 2;
+const MAGIC = "attune cluster", PLAIN_VERSION = 1, PLACED_VERSION = 2, SHIFTED_VERSION = 3;
 
 /** Whose snapshot it is. */
 export interface SnapshotOf {
@@ -35,9 +37,9 @@ export interface SnapshotOf {
 
 /** Writes a partition or the standing queries. */
 export function encodeSnapshot(of: SnapshotOf, state: Partition | QueryTable): Uint8Array<ArrayBuffer> {
-  const out = new ByteWriter(), { ledger } = state, isPlaced = placesOf(of.config.scoring) !== null;
+  const out = new ByteWriter(), { ledger, shifts } = state, isPlaced = placesOf(of.config.scoring) !== null;
   out.text(MAGIC);
-  out.u32(isPlaced ? PLACED_VERSION : PLAIN_VERSION);
+  out.u32(!shifts.isEmpty ? SHIFTED_VERSION : isPlaced ? PLACED_VERSION : PLAIN_VERSION);
   out.u32(of.kind === "keys" ? 1 : 2);
   out.text(of.config.cluster);
   out.u32(of.partition);
@@ -64,6 +66,7 @@ export function encodeSnapshot(of: SnapshotOf, state: Partition | QueryTable): U
     if (isPlaced) out.f64(position);
     out.floats(row);
   }
+  if (!shifts.isEmpty) shifts.write(out);
   if (isKeys) state.masks?.write(out);
   out.raw(hashOf(out.view()));
   return out.view().slice();
@@ -93,7 +96,8 @@ function read({ config, kind, partition }: SnapshotOf, reader: ByteReader): Part
   };
   expect("the beginning", reader.text(), MAGIC);
   const { scoring } = config, rule = placesOf(scoring);
-  expect("version", reader.u32(), rule ? PLACED_VERSION : PLAIN_VERSION);
+  const version = reader.u32(), isShifted = rule !== null && version === SHIFTED_VERSION;
+  if (!isShifted) expect("version", version, rule ? PLACED_VERSION : PLAIN_VERSION);
   expect("kind", reader.u32(), kind === "keys" ? 1 : 2);
   expect("cluster", reader.text(), config.cluster);
   expect("partition", reader.u32(), partition);
@@ -113,6 +117,7 @@ function read({ config, kind, partition }: SnapshotOf, reader: ByteReader): Part
     if (isKeys) keys.load(id, row, position);
     else queries.load(id, { row: row.slice(), position, version });
   }
+  if (isShifted) (isKeys ? keys : queries).shifts.read(reader);
   if (isKeys) keys.masks?.read(reader);
   if (!reader.isDone) throw new Damage("snapshot is longer than its rows");
   // Bounds of answers are of all keys that were ever there, so that they have the same bits on all replicas.

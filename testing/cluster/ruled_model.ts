@@ -1,7 +1,8 @@
 // Rules of scores of clusters, and the model that judges their answers: attention from scratch, by the oracle, over
 // rows with their positions.
 
-import type { ClusterShape } from "../../src/cluster/mod.ts";
+import type { ClusterShape, NamedMask } from "../../src/cluster/mod.ts";
+import type { MaskEdit } from "../../src/cluster/pair_masks.ts";
 import type { ReferenceCase } from "../../src/numerics/reference.ts";
 import { MemoryModel, type ModelRule } from "../memory_model.ts";
 import type { Random } from "../random.ts";
@@ -11,7 +12,7 @@ export interface RuledRow {
   readonly row: Float32Array;
   readonly position: number;
   /** Of a key: what was said last of it and a standing query; 0 unless given. */
-  readonly biasOf?: (query: string) => number;
+  readonly biasOf?: (query: string, head: number) => number;
   /** Of a standing query. */
   readonly id?: string;
 }
@@ -68,7 +69,9 @@ export function looksAtPlaces({ causal, window, alibi, distances, rotary, blocks
 }
 
 /** The options of `create` that give a rule. */
-export function ruleOptions(rule: ModelRule): Omit<ClusterShape, "partitions" | "replicas"> {
+export function ruleOptions(
+  rule: ModelRule,
+): Omit<ClusterShape, "partitions" | "replicas" | "editableMask" | "mask"> {
   const { heads, kvHeads, headDim: dim, valueDim, scale, softcap, causal } = rule;
   const { storage: _, ...options } = new MemoryModel(rule).options();
   return { dim, valueDim, heads, kvHeads, scale, softcap, causal, ...options };
@@ -81,9 +84,9 @@ export function ruledCase(
   queries: readonly RuledRow[],
 ): ReferenceCase {
   const all = [...keys], split = rule.kvHeads * rule.headDim;
-  const maskOf = (query: number, key: number) => {
+  const maskOf = (query: number, key: number, head: number) => {
     const { id } = queries[query];
-    return id === undefined ? 0 : all[key].biasOf?.(id) ?? 0;
+    return id === undefined ? 0 : all[key].biasOf?.(id, head) ?? 0;
   };
   const model = new MemoryModel({ ...rule, maskOf });
   for (const [slot, { row, position }] of all.entries()) {
@@ -101,8 +104,14 @@ export function randomPlace(random: Random): number {
 
 /** What records say of masks, by the records alone, in the order of a partition. */
 export class SaidMasks {
-  readonly #said: { readonly key: string; readonly queries: readonly string[]; readonly bias: number }[] = [];
+  readonly #said: (MaskEdit & { readonly key: string })[] = [];
   readonly #born = new Map<string, number>();
+  readonly #first: NamedMask | undefined;
+
+  /** @param first The mask with which the cluster was made: a list of rows, or H of them. */
+  constructor(first?: NamedMask) {
+    this.#first = first;
+  }
 
   /** A key that was not there comes. */
   bear(key: string): void {
@@ -110,17 +119,26 @@ export class SaidMasks {
   }
 
   /** Something is said: of a key, or of all keys where that is "", and of some queries or of all. */
-  say(key: string, { queries, bias }: { readonly queries: readonly string[]; readonly bias: number }): void {
-    this.#said.push({ key, queries, bias });
+  say(key: string, mask: MaskEdit): void {
+    this.#said.push({ key, ...mask });
   }
 
   /** What was said last of a pair, since its key came. */
-  bias(query: string, key: string): number {
+  bias(query: string, key: string, head: number): number {
     const born = this.#born.get(key) ?? 0;
     const last = this.#said.findLast((one, at) => {
-      return (one.key === "" || (one.key === key && at >= born)) &&
+      return (one.key === "" || (one.key === key && at >= born)) && (one.head ?? head) === head &&
         (one.queries.length === 0 || one.queries.includes(query));
     });
-    return last?.bias ?? 0;
+    return last?.bias ?? this.#firstBias(query, key, head);
+  }
+
+  #firstBias(query: string, key: string, head: number): number {
+    if (this.#first === undefined) return 0;
+    const row = Array.from(this.#first.queries).indexOf(query),
+      column = Array.from(this.#first.keys).indexOf(key);
+    if (row < 0 || column < 0) return 0;
+    const entries = this.#first.entries as unknown as readonly (readonly (readonly number[])[])[];
+    return entries[head][row][column];
   }
 }

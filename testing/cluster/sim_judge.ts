@@ -123,7 +123,7 @@ export class SimJudge {
         if (done.has(`${client} ${number}`)) continue;
         done.add(`${client} ${number}`);
         for (const { id, row, position, mask } of edits) {
-          const had = keys.get(id), biasOf = (query: string) => masks.bias(query, id);
+          const had = keys.get(id), biasOf = (query: string, head: number) => masks.bias(query, id, head);
           if (mask) {
             masks.say(id, mask);
             continue;

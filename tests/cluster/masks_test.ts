@@ -121,7 +121,7 @@ function randomEdit(
     live.delete(id);
     return { id, row: null };
   }
-  const biasOf = (query: string) => said.bias(query, id);
+  const biasOf = (query: string, head: number) => said.bias(query, id, head);
   if (isPlaced && kind < 0.75) {
     if (had) live.set(id, { ...had, position });
     return { id, row: null, ...placed };
@@ -252,7 +252,8 @@ Deno.test("cluster: masks are refused where they were not made, and malformed on
     [{ ...mask, keys: ["a", ""] }, /edits\[0\]\.keys\[1\] is ""/],
     [{ ...mask, queries: [3] }, /edits\[0\]\.queries\[0\] is 3/],
     [{ ...mask, queries: null }, /edits\[0\]\.queries is null/],
-    [{ ...mask, head: 0 }, /edits\[0\] field "head" is unknown/],
+    [{ ...mask, head: 1 }, /edits\[0\]\.head is 1, expected a head below 1/],
+    [{ ...mask, heads: 1 }, /edits\[0\] field "heads" is unknown/],
   ];
   for (const [given, words] of refused) {
     assertMatch((await assertRejects(() => memory.edit([given as never]), InputError)).message, words);
@@ -279,7 +280,7 @@ Deno.test("cluster: masks are refused where they were not made, and malformed on
   const { partitions } = await memory.edit([{ kind: "setMask", entry: 0.1, keys: ["a"] }]);
   const [partition] = Object.keys(partitions), session = await log.open("host");
   for await (const [{ body }] of session.follow(`log.${partition}`, 0)) {
-    const forms = { places: null, isMasked: true };
+    const forms = { places: null, isMasked: true, maskHeads: 1 };
     assertEquals(decodeBatch(body, "keys", 2, forms).edits[0].mask?.bias, Math.fround(0.1));
     break;
   }

@@ -121,11 +121,15 @@ Deno.test("cluster: the simulation notices records that are applied twice, and s
 
 Deno.test("cluster: the simulation notices sums that forget a change", async () => {
   const { isBehind, update } = Partition.prototype;
+  const term = {
+    ...{ rows: new Float32Array(5).fill(1), start: 0, exponents: new Int16Array(1), exponentsAt: 0 },
+    ...{ position: 0, biases: null, biasesAt: 0 },
+  };
   let calls = 0;
   const found = await firstFault(() => {
     Partition.prototype.update = function (id, query) {
       const sums = update.call(this, id, query);
-      if (++calls % 7 === 0) sums.change(1, new Float32Array(5).fill(1), 0, new Int16Array(1), 0);
+      if (++calls % 7 === 0) sums.change(1, term);
       return sums;
     };
     return () => Object.assign(Partition.prototype, { isBehind, update });
