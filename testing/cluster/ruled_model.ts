@@ -44,6 +44,17 @@ export const ONE_HEAD_RULES: Readonly<Record<string, ModelRule>> = {
   },
 };
 
+/** A rule of one head for two query heads, which differ as far as the rule has them differ. */
+export function twoHeads(rule: ModelRule): ModelRule {
+  const { sinks, alibi, distances } = rule;
+  return {
+    ...{ ...rule, heads: 2 },
+    ...(sinks ? { sinks: [...sinks, -1] } : {}),
+    ...(alibi ? { alibi: [...alibi, 0.02] } : {}),
+    ...(distances ? { distances: { ...distances, values: [...distances.values, TABLE.toReversed()] } } : {}),
+  };
+}
+
 /** Rules of several heads, with all that there is. */
 export const RULES: Readonly<Record<string, ModelRule>> = {
   ...ONE_HEAD_RULES,

@@ -3,9 +3,10 @@
 //
 // Invariant: records are kept as the log orders them, also when it has purged them.
 
-import type { ClusterOutput, ClusterToken } from "../../src/cluster/mod.ts";
-import { type BatchForms, decodeBatch } from "../../src/cluster/batch.ts";
+import type { ClusterOutput, ClusterToken, NamedMask } from "../../src/cluster/mod.ts";
+import { type BatchForms, decodeBatch, type RowEdit } from "../../src/cluster/batch.ts";
 import { keySubject, QUERY_SUBJECT } from "../../src/cluster/cluster_config.ts";
+import type { NamedShift } from "../../src/cluster/position_shift.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
 import type { ModelRule } from "../memory_model.ts";
 import { PLAIN_RULE, ruledCase, type RuledRow, SaidMasks } from "./ruled_model.ts";
@@ -26,6 +27,7 @@ export class SimJudge {
   readonly #partitions: number;
   readonly #rule: ModelRule;
   readonly #forms: BatchForms;
+  readonly #firstMask: NamedMask | undefined;
   /** Records of each subject as they were appended, since the log may purge them. */
   readonly #records = new Map<
     string,
@@ -34,11 +36,22 @@ export class SimJudge {
   readonly #following = new AbortController();
   #answers = 0;
 
-  constructor(world: SimWorld, partitions: number, rule: ModelRule, forms: BatchForms) {
+  constructor(
+    world: SimWorld,
+    partitions: number,
+    rule: ModelRule,
+    forms: BatchForms,
+    firstMask: NamedMask | undefined,
+  ) {
+    this.#firstMask = firstMask;
     this.#world = world;
     this.#partitions = partitions;
     this.#rule = rule;
     this.#forms = forms;
+  }
+
+  get #columns(): number {
+    return this.#rule.heads * VALUE_DIM;
   }
 
   /** The number of answers that were judged. */
@@ -66,7 +79,7 @@ export class SimJudge {
     this.checkPlaces(answer, after);
     const keys = this.keysAt(answer.partitions);
     ids.forEach((id, at) => {
-      const found = answer.output.data.subarray(at * VALUE_DIM, (at + 1) * VALUE_DIM);
+      const found = answer.output.data.subarray(at * this.#columns, (at + 1) * this.#columns);
       const isRight = this.#queryRows(id, after.query).some((row) =>
         this.#isAnswer(keys, { ...row, id }, found, answer.bounds[at], most)
       );
@@ -82,7 +95,7 @@ export class SimJudge {
     this.checkPlaces(answer, after);
     const keys = this.keysAt(answer.partitions);
     rows.forEach((row, at) => {
-      const found = answer.output.data.subarray(at * VALUE_DIM, (at + 1) * VALUE_DIM);
+      const found = answer.output.data.subarray(at * this.#columns, (at + 1) * this.#columns);
       if (!this.#isAnswer(keys, row, found, answer.bounds[at])) {
         throw new Fault(`the answer is ${[...found]}`);
       }
@@ -115,14 +128,24 @@ export class SimJudge {
   keysAt(places: ClusterOutput["partitions"]): Map<string, RuledRow> {
     const keys = new Map<string, RuledRow>();
     for (const { partition, sequence: end } of places) {
-      const masks = new SaidMasks();
+      const masks = new SaidMasks(this.#firstMask), shifts = new Set<string>(), own = new Set<string>();
       const done = new Set<string>();
       for (const { sequence, body } of this.#records.get(keySubject(partition)) ?? []) {
         if (sequence > end) break;
         const { client, number, edits } = decodeBatch(body, "keys", DIM + VALUE_DIM, this.#forms);
         if (done.has(`${client} ${number}`)) continue;
         done.add(`${client} ${number}`);
-        for (const { id, row, position, mask } of edits) {
+        for (const { id, row, position, mask, shift } of edits) {
+          if (shift) {
+            if (shifts.has(shift.name)) continue;
+            shifts.add(shift.name);
+            for (const id of own) {
+              const had = keys.get(id);
+              if (had) keys.set(id, { ...had, position: shifted(shift, had.position) });
+            }
+            continue;
+          }
+          own.add(id);
           const had = keys.get(id), biasOf = (query: string, head: number) => masks.bias(query, id, head);
           if (mask) {
             masks.say(id, mask);
@@ -140,15 +163,20 @@ export class SimJudge {
 
   /** All rows that a standing query has had from a sequence on: an answer may be of any of them. */
   #queryRows(id: string, from: number): RuledRow[] {
-    const rows: RuledRow[] = [], done = new Set<string>();
+    const rows: RuledRow[] = [], done = new Set<string>(), shifts = new Set<string>();
     let newest: RuledRow | null = null;
     for (const { sequence, body } of this.#records.get(QUERY_SUBJECT) ?? []) {
-      const { client, number, edits } = decodeBatch(body, "queries", DIM, this.#forms);
+      const { client, number, edits } = decodeBatch(body, "queries", DIM * this.#rule.heads, this.#forms);
       if (done.has(`${client} ${number}`)) continue;
       done.add(`${client} ${number}`);
       for (const edit of edits) {
-        if (edit.id !== id) continue;
-        const { row, position } = edit;
+        const { shift } = edit, isMade = shift !== undefined && shifts.has(shift.name);
+        if (shift) shifts.add(shift.name);
+        if (isMade || (shift ? newest === null : edit.id !== id)) continue;
+        const place: number = (newest as RuledRow | null)?.position ?? 0;
+        const { row, position }: Pick<RowEdit, "row" | "position"> = shift
+          ? { row: null, position: shifted(shift, place) }
+          : edit;
         // A move of what is not there does nothing.
         if (row === null && position !== undefined && newest === null) continue;
         newest = row === null && position === undefined
@@ -160,6 +188,19 @@ export class SimJudge {
       }
     }
     return rows;
+  }
+
+  /** Checks that every subject has a move that was acknowledged. */
+  checkShift(name: string): void {
+    const subjects = Array.from({ length: this.#partitions }, (_, partition) => keySubject(partition));
+    for (const subject of [QUERY_SUBJECT, ...subjects]) {
+      const isKeys = subject !== QUERY_SUBJECT, width = isKeys ? DIM + VALUE_DIM : DIM * this.#rule.heads;
+      const has = this.#records.get(subject)?.some(({ body }) => {
+        const { edits } = decodeBatch(body, isKeys ? "keys" : "queries", width, this.#forms);
+        return edits.some(({ shift }) => shift?.name === name);
+      });
+      if (!has) throw new Fault(`${subject} lacks the move ${name}`);
+    }
   }
 
   /** Whether an answer is that of one engine over the keys. */
@@ -179,4 +220,9 @@ export class SimJudge {
   end(): void {
     this.#following.abort();
   }
+}
+
+/** The position of a row behind a move; in a simulation none is near the end of the numbers. */
+function shifted({ by, from, to }: NamedShift, position: number): number {
+  return from <= position && position < to ? position + by : position;
 }

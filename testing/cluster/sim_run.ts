@@ -45,6 +45,12 @@ export interface Run {
   readonly rule: string | null;
   /** Whether pairs have masks. */
   readonly isMasked: boolean;
+  /** Query heads; masks of two differ by head. */
+  readonly heads: 1 | 2;
+  /** Whether the cluster is made with a mask. */
+  readonly hasFirstMask: boolean;
+  /** Whether some of the edits move all rows of a range. */
+  readonly hasShifts: boolean;
   readonly actions: readonly Action[];
 }
 
@@ -90,6 +96,9 @@ export function makeRun(seed: number): Run {
     // Every other run, so that runs of before are the same ones still.
     rule: seed % 2 === 0 ? null : RULE_NAMES[(seed >> 1) % RULE_NAMES.length],
     isMasked: seed % 4 === 1,
+    heads: seed % 8 === 5 ? 2 : 1,
+    hasFirstMask: seed % 16 === 5,
+    hasShifts: seed % 8 === 5 || seed % 8 === 7,
     actions: Array.from({ length: 10 + random.below(40) }, () => ({
       after: random.pick([0, 1, 10, 100, 1000, 4000]) * random.next(),
       kind: kind(),

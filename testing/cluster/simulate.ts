@@ -5,10 +5,12 @@ import { connectWith } from "../../src/cluster/connect.ts";
 import type {
   ClusterEdit,
   ClusterHost,
+  ClusterKey,
   ClusterMemory,
   ClusterOutput,
   ClusterShape,
   ClusterToken,
+  NamedMask,
 } from "../../src/cluster/mod.ts";
 import { ClusterError, LogError } from "../../src/cluster/mod.ts";
 import { IdError } from "../../mod.ts";
@@ -26,6 +28,7 @@ import {
   ruledCase,
   type RuledRow,
   ruleOptions,
+  twoHeads,
 } from "./ruled_model.ts";
 import { Fault, MOST_BOUND, SimJudge, TURN_ROUNDING } from "./sim_judge.ts";
 import type { Action, Run } from "./sim_run.ts";
@@ -83,17 +86,20 @@ class Simulation {
   /** Calls that were not answered yet, and whose they are. */
   readonly #pending = new Map<Promise<void>, SimNode>();
   readonly #faults: unknown[] = [];
+  /** Moves of all rows that were acknowledged. */
+  readonly #shifts: string[] = [];
   #token: ClusterToken = { partitions: {}, query: 0 };
   #counts = { edits: 0, acknowledged: 0, refused: 0, snapshots: 0 };
   readonly #judge: SimJudge;
 
   constructor(run: Run) {
     this.#run = run;
-    this.#rule = run.rule === null ? PLAIN_RULE : ONE_HEAD_RULES[run.rule];
+    const rule = run.rule === null ? PLAIN_RULE : ONE_HEAD_RULES[run.rule];
+    this.#rule = run.heads === 2 ? twoHeads(rule) : rule;
     this.#forms = formsOf(toConfig("simulate", this.#shape, "c").scoring);
     this.#world = new SimWorld(run.seed);
     this.#world.altered = run.altered;
-    this.#judge = new SimJudge(this.#world, run.partitions, this.#rule, this.#forms);
+    this.#judge = new SimJudge(this.#world, run.partitions, this.#rule, this.#forms, this.#firstMask);
   }
 
   async run(): Promise<Outcome> {
@@ -103,7 +109,10 @@ class Simulation {
     for (let at = 0; at < this.#run.clients; at++) await this.#connect();
     for (let at = 0; at < QUERIES; at++) {
       const placed = this.#placed(9 * at);
-      await time.until(this.#clients[0].memory.setQuery(`q${at}`, new Random(at).row(DIM), placed), 10_000);
+      await time.until(
+        this.#clients[0].memory.setQuery(`q${at}`, this.#queryRow(new Random(at)), placed),
+        10_000,
+      );
     }
     for (const action of this.#run.actions) {
       await time.runTo(time.now + action.after);
@@ -123,8 +132,30 @@ class Simulation {
   }
 
   get #shape(): ClusterShape {
-    const { partitions, replicas, isMasked: editableMask } = this.#run;
-    return { ...ruleOptions(this.#rule), partitions, replicas, editableMask };
+    const { partitions, replicas, isMasked, heads } = this.#run, mask = this.#firstMask;
+    const editableMask = isMasked && heads === 2 ? "heads" : isMasked;
+    return {
+      ...ruleOptions(this.#rule),
+      partitions,
+      replicas,
+      editableMask,
+      ...(mask === undefined ? {} : { mask }),
+    };
+  }
+
+  /** The mask that the cluster is made with, of the keys of its first client. */
+  get #firstMask(): NamedMask | undefined {
+    const { hasFirstMask, heads, hosts, seed } = this.#run;
+    if (!hasFirstMask) return undefined;
+    const random = new Random(seed), queries = Array.from({ length: QUERIES }, (_, at) => `q${at}`);
+    const keys = Array.from({ length: 8 }, (_, at) => `client${2 * hosts + 1} ${at}`);
+    const matrix = () => queries.map(() => keys.map(() => random.pick([0, 0, -Infinity, 0.5])));
+    return { queries, keys, entries: Array.from({ length: heads }, matrix) };
+  }
+
+  /** A row of a query. */
+  #queryRow(random: Random): Float32Array<ArrayBuffer> {
+    return random.row(DIM * this.#rule.heads);
   }
 
   /** A position as an option, where rows have one. */
@@ -160,6 +191,9 @@ class Simulation {
     const wait = 200 + random.next() * 8000;
     switch (kind) {
       case "edit":
+        if (this.#run.hasShifts && this.#forms.places !== null && which % 5 === 0) {
+          return this.#shift(client, random, wait);
+        }
         return this.#edit(client, random);
       case "setQuery":
       case "deleteQuery": {
@@ -168,7 +202,7 @@ class Simulation {
         const call = moves
           ? memory.setQueryPosition(id, randomPlace(random), options)
           : kind === "setQuery" || random.next() < 0.5
-          ? memory.setQuery(id, random.row(DIM), {
+          ? memory.setQuery(id, this.#queryRow(random), {
             ...options,
             ...this.#placed(randomPlace(new Random(seed))),
           })
@@ -299,8 +333,33 @@ class Simulation {
     return Array.from({ length: 1 + random.below(3) }, () => {
       const kind = random.below(3), entry = random.pick<boolean | number>([false, false, true, 0.5, -1]);
       const keys = kind === 0 ? {} : { keys: some(`${client.node.name} `, 8) };
-      return { kind: "setMask", entry, ...keys, ...(kind === 1 ? {} : { queries: some("q", QUERIES) }) };
+      const ofHead = this.#run.heads === 2 && random.next() < 0.6 ? { head: random.below(2) } : {};
+      return {
+        kind: "setMask",
+        entry,
+        ...keys,
+        ...(kind === 1 ? {} : { queries: some("q", QUERIES) }),
+        ...ofHead,
+      };
     });
+  }
+
+  /** Moves all rows of a range; where that fails it may be tried again, under the same name. */
+  #shift(client: Client, random: Random, timeoutMs: number): void {
+    const name = `move ${this.#world.newName()}`, by = random.below(7) - 3, isTwice = random.next() < 0.5;
+    const range = { from: random.pick([-Infinity, 10]), to: random.pick([Infinity, 25]) };
+    const move = () => client.memory.shiftPositions(by, { ...range, name, timeoutMs });
+    const call = move().then((token) => isTwice ? move() : token, (error) => {
+      if (isTwice) return move();
+      throw error;
+    });
+    this.#begin(
+      client.node,
+      call.then((token) => {
+        this.#shifts.push(name);
+        this.#note(token);
+      }),
+    );
   }
 
   #read(client: Client, random: Random, timeoutMs: number): void {
@@ -320,7 +379,7 @@ class Simulation {
   }
 
   #attend(client: Client, random: Random, timeoutMs: number): void {
-    const row = random.row(DIM), after = this.#token, position = randomPlace(random);
+    const row = this.#queryRow(random), after = this.#token, position = randomPlace(random);
     const id = `q${random.below(QUERIES)}`, masked = this.#run.isMasked ? { maskOf: id } : {};
     const placed = { ...masked, ...(this.#forms.places === null ? {} : { positions: [position] }) };
     this.#begin(
@@ -370,13 +429,15 @@ class Simulation {
     const { memory } = this.#clients[0], ids = Array.from({ length: QUERIES }, (_, at) => `q${at}`);
     for (const [at, id] of ids.entries()) {
       const placed = this.#placed(11 * at);
-      this.#note(await time.until(memory.setQuery(id, new Random(100 + at).row(DIM), placed), 60_000));
+      this.#note(await time.until(memory.setQuery(id, this.#queryRow(new Random(100 + at)), placed), 60_000));
     }
     const after = this.#token;
     const answer = await time.until(memory.read(ids, { after, timeoutMs: 60_000 }), 100_000);
     this.#judge.judge(ids, answer, after);
     await this.#checkOthers(memory, ids, after, this.#judge.keysAt(answer.partitions));
-    for (const client of [...this.#old, ...this.#clients]) await this.#checkKeys(memory, client, after);
+    for (const name of this.#shifts) this.#judge.checkShift(name);
+    const keys = this.#judge.keysAt(answer.partitions);
+    for (const client of [...this.#old, ...this.#clients]) await this.#checkKeys(memory, client, after, keys);
     for (const { host } of this.#hosts) this.#counts.snapshots += host.status().snapshots;
     await this.#checkReplicas(memory, ids, after);
   }
@@ -391,38 +452,56 @@ class Simulation {
     const { time } = this.#world, options = { after, timeoutMs: 60_000 }, all = [...keys];
     const rows = await time.until(memory.getQueries(ids, options), 100_000);
     const sums = await time.until(memory.logSumExp(ids, options), 100_000);
+    const { heads } = this.#rule;
     for (const [at, id] of ids.entries()) {
-      const row = new Random(100 + at).row(DIM);
+      const row = this.#queryRow(new Random(100 + at));
       if (JSON.stringify(rows[at]) !== JSON.stringify(row)) throw new Fault(`query ${id} is another`);
       const position = this.#forms.places === null ? 0 : 11 * at, asked = [{ row, position, id }];
-      const { weights: [[weights]], logSumExp: [[sum]] } = referenceAttention(
-        ruledCase(this.#rule, keys.values(), asked),
-      );
-      const near = this.#rule.rotary ? TURN_ROUNDING : 1e-9;
-      if (!(sums[at] === sum || Math.abs(sums[at] - sum) < near)) {
-        throw new Fault(`log-sum-exp of ${id} is ${sums[at]}, expected ${sum}`);
+      const expected = referenceAttention(ruledCase(this.#rule, keys.values(), asked));
+      for (let head = 0; head < heads; head++) {
+        const sum = expected.logSumExp[0][head], found = sums[at * heads + head];
+        if (!(found === sum || Math.abs(found - sum) < this.#near)) {
+          throw new Fault(`log-sum-exp of ${id}, head ${head}, is ${found}, expected ${sum}`);
+        }
+        // Keys that the query may not attend to weigh nothing, and are left out.
+        const heavy = all.map(([key], slot) => ({ id: key, weight: expected.weights[0][head][slot] }))
+          .filter(({ weight }) => weight > 0)
+          .sort((a, b) => b.weight - a.weight);
+        this.#checkHeavy(id, await time.until(memory.topKeys(id, 5, { ...options, head }), 100_000), heavy);
       }
-      // Keys that the query may not attend to weigh nothing, and are left out.
-      const expected = all.map(([key], slot) => ({ id: key, weight: weights[slot] }))
-        .filter(({ weight }) => weight > 0)
-        .sort((a, b) => b.weight - a.weight);
-      const found = await time.until(memory.topKeys(id, 5, options), 100_000);
-      const isRight = found.length === Math.min(5, expected.length) && found.every(({ id, weight }, rank) => {
-        const own = expected.find((one) => one.id === id);
-        return own && Math.abs(own.weight - weight) < near && Math.abs(expected[rank].weight - weight) < near;
-      });
-      if (!isRight) throw new Fault(`the heaviest keys of ${id} are ${JSON.stringify(found)}`);
     }
   }
 
+  /** The distance from the model that counts as none. */
+  get #near(): number {
+    return this.#rule.rotary ? TURN_ROUNDING : 1e-9;
+  }
+
+  #checkHeavy(id: string, found: readonly ClusterKey[], expected: readonly ClusterKey[]): void {
+    const near = this.#near;
+    const isRight = found.length === Math.min(5, expected.length) && found.every(({ id, weight }, rank) => {
+      const own = expected.find((one) => one.id === id);
+      return own && Math.abs(own.weight - weight) < near && Math.abs(expected[rank].weight - weight) < near;
+    });
+    if (!isRight) throw new Fault(`the heaviest keys of ${id} are ${JSON.stringify(found)}`);
+  }
+
   /** A key is what was acknowledged last, or what was asked for after that and not acknowledged. */
-  async #checkKeys(memory: ClusterMemory, { keys }: Client, after: ClusterToken): Promise<void> {
+  async #checkKeys(
+    memory: ClusterMemory,
+    { keys }: Client,
+    after: ClusterToken,
+    places: ReadonlyMap<string, RuledRow>,
+  ): Promise<void> {
     const ids = [...keys.keys()];
     if (ids.length === 0) return;
     const rows = await this.#world.time.until(memory.getKeys(ids, { after, timeoutMs: 60_000 }), 100_000);
     ids.forEach((id, at) => {
       const found = rows[at], row = found && [...found.key, ...found.value, found.position ?? 0];
-      if (statesOf(keys.get(id) ?? []).has(JSON.stringify(row))) return;
+      const states = statesOf(keys.get(id) ?? [], this.#run.hasShifts);
+      const isThere = states.has(JSON.stringify(this.#run.hasShifts && row ? [...row.slice(0, -1), 0] : row));
+      const isPlaced = (found?.position ?? 0) === (places.get(id)?.position ?? 0);
+      if (isThere && isPlaced) return;
       const partition = partitionOf(id, this.#run.partitions);
       throw new Fault(`key ${id} of partition ${partition} is not what was acknowledged`);
     });
@@ -456,10 +535,11 @@ function randomWeather(random: Random): Weather {
   };
 }
 
-/** What a key may be, as text: what was acknowledged has happened, what is unknown has happened or not. */
-function statesOf(asked: readonly Asked[]): Set<string> {
+/** What a key may be, as text, its position apart where all rows move: what was acknowledged has happened, what is unknown has happened or not. */
+function statesOf(asked: readonly Asked[], isUnplaced: boolean): Set<string> {
   let states = new Map<string, readonly number[] | null>([["null", null]]);
-  for (const { row, position, state } of asked) {
+  for (const { row, position: place, state } of asked) {
+    const position = isUnplaced ? 0 : place;
     const after: typeof states = state === "acknowledged" ? new Map() : new Map(states);
     for (const before of states.values()) {
       const moved = before && [...before.slice(0, -1), position];

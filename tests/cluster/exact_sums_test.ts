@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertLessOrEqual } from "../../testing/assert.ts";
 import { Random } from "../../testing/random.ts";
+import { IS_LONG } from "../../testing/requirements.ts";
 import { encodeBatch, hashOf, NO_HASH, type RowEdit } from "../../src/cluster/batch.ts";
 import { ExactSums, type Scoring, stateColumns } from "../../src/cluster/exact_sums.ts";
 import { mergePartitions } from "../../src/cluster/merge.ts";
@@ -98,6 +99,58 @@ Deno.test("cluster: sums have the same bits patched, rebuilt, and in another ord
         const one = stateOf(patched.partition, `r${at}`, query, columns);
         const other = stateOf(fresh.partition, `r${at}`, query, columns);
         assertEquals(bitsOf(one), bitsOf(other), `seed ${seed}, step ${step}`);
+      }
+    }
+  }
+});
+
+Deno.test("cluster: sums of scores of any size have the same bits patched, rebuilt, in another order and cut into partitions", () => {
+  const shape = { heads: 1, kvHeads: 1, headDim: 2, valueDim: 2 }, columns = stateColumns(shape);
+  for (const size of [2 ** 51, 2 ** 53, 2 ** 56, 1e18, 1e25, 1e38, 1e60, 1e110]) {
+    for (let seed = 1; seed <= (IS_LONG ? 200 : 4); seed++) {
+      const random = new Random(seed), sign = random.pick([1, -1]);
+      const scoring = { layout: shape, scale: Math.min(size, 2 ** 120), softcap: 0 },
+        where = `${size}, seed ${seed}`;
+      const rest = size / scoring.scale, spread = random.pick([0, 2 ** -20, 1]);
+      // Scores that are equal, neighbours in float32, or apart, with values of many sizes.
+      const hostile = () => {
+        const key = [1, 1 + 2 ** -23, 1 + spread * random.next()].map((x) => sign * rest * x);
+        const value = random.row(2, random.pick([0, 1e-40, 1e-30, 1, 1e30]));
+        return Float32Array.of(random.pick(key), random.pick([0, 2 ** -30]), ...value);
+      };
+      const patched = new Writer(scoring), live = new Map<string, Float32Array<ArrayBuffer>>();
+      const query = Float32Array.of(1, 1);
+      for (let step = 0; step < 40; step++) {
+        const id = `k${random.below(12)}`, row = random.next() < 0.35 ? null : hostile();
+        if (row === null) live.delete(id);
+        else live.set(id, row);
+        patched.apply([{ id, row }]);
+        const one = stateOf(patched.partition, "q", query, columns);
+        if (random.next() < 0.6) continue;
+        const fresh = new Writer(scoring), order = [...live].sort(() => random.next() - 0.5);
+        fresh.apply(order.map(([id, row]) => ({ id, row })));
+        assertEquals(
+          bitsOf(one),
+          bitsOf(stateOf(fresh.partition, "q", query, columns)),
+          `${where}, step ${step}`,
+        );
+        const halves = [new Writer(scoring), new Writer(scoring)];
+        order.forEach(([id, row], at) => halves[at % 2].apply([{ id, row }]));
+        const answers = [[fresh], halves].map((writers) => {
+          const parts = writers.map(({ partition }) => ({
+            ...{ states: stateOf(partition, "q", query, columns), keys: partition.keyCount },
+            ...{ keyNorm: partition.keyNorm, valueNorm: partition.valueNorm },
+          }));
+          return mergePartitions(scoring, 1, parts).output;
+        });
+        const largest = Math.max(
+          1e-30,
+          ...[...live.values()].flatMap((row) => [...row.subarray(2)].map(Math.abs)),
+        );
+        answers[0].forEach((o, c) => {
+          assertLessOrEqual(Math.abs(o - answers[1][c]), 1e-6 * largest, `${where}, step ${step}`);
+          assertLessOrEqual(Math.abs(o), largest * (1 + 1e-6), where);
+        });
       }
     }
   }
