@@ -11,6 +11,7 @@ import {
   assertThrows,
 } from "../../testing/assert.ts";
 import { changedLog } from "../../testing/cluster/changed_log.ts";
+import { assertNeighbours } from "../../testing/cluster/rounded_answers.ts";
 import { looksAtPlaces, ONE_HEAD_RULES, PLAIN_RULE, ruleOptions } from "../../testing/cluster/ruled_model.ts";
 import type { ModelRule } from "../../testing/memory_model.ts";
 import { Random } from "../../testing/random.ts";
@@ -170,9 +171,9 @@ Deno.test("cluster: after moves of all rows answers are those of one engine", as
       assertEquals(Object.keys(after.partitions).length, 3);
       assertGreater(after.query, 0);
       const found = await memory.read(ids, { after }), expected = await live.read();
-      expected.data.forEach((o, at) =>
-        assertAlmostEquals(o, found.output.data[at], 2e-7, `${name}, round ${round}`)
-      );
+      // An engine may have moved the origin, so that its rows are turned by other angles, and rounded otherwise.
+      if (rule.rotary) expected.data.forEach((o, at) => assertAlmostEquals(o, found.output.data[at], 1e-6));
+      else assertNeighbours(found.output.data, expected.data, `${name}, round ${round}`);
       assertEquals(await memory.getQueryPositions(ids), ids.map((_, at) => live.getQueryPosition(at)));
       const stored = await memory.getKeys(key.map((_, at) => `k${at}`));
       assertEquals(stored.map((row) => row?.position), key.map((_, at) => live.getPosition(at)));
