@@ -114,7 +114,7 @@ export class ClusterLearner {
    */
   constructor(memory: ClusterMemory, options: ClusterLearnerOptions = {}) {
     const operation = "ClusterLearner";
-    if (!(memory instanceof ClusterMemory)) {
+    if (!reading(operation, () => memory instanceof ClusterMemory)) {
       throw new InputError(operation, `memory is ${describe(memory)}`, "a connection of connect()");
     }
     const { loss, optimizer, rates, top } = reading(operation, () => toLearnerConfig(operation, options));

@@ -2,14 +2,13 @@
  * Connecting to a cluster.
  */
 
-import { InputError } from "../base/errors.ts";
 import { reading } from "../base/lists.ts";
 import { type ClusterSeams, SYSTEM_SEAMS } from "./clock.ts";
 import { makeConfig, readConfig, toConfig } from "./cluster_config.ts";
 import { ClusterError } from "./cluster_error.ts";
 import { ClusterMemory } from "./cluster_memory.ts";
 import { patiently } from "./deadline.ts";
-import type { ClusterLog, LogSession } from "./log.ts";
+import { checkLog, type ClusterLog, type LogSession } from "./log.ts";
 import { type ConnectOptions, toConnectOptions } from "./memory_options.ts";
 
 const OPERATION = "connect";
@@ -56,9 +55,7 @@ export async function connectWith(
     const { create, ...others } = toConnectOptions(OPERATION, options);
     return { ...others, wanted: create === null ? null : toConfig(OPERATION, create, seams.newName()) };
   });
-  if (typeof log?.open !== "function") {
-    throw new InputError(OPERATION, "log is no log", "memoryLog(), sqliteLog(folder) or natsLog(…)");
-  }
+  checkLog(OPERATION, log);
   const session = await patiently(seams.clock, checked.timeoutMs, () => log.open("client"));
   try {
     const config = await patiently(seams.clock, checked.timeoutMs, () => {

@@ -5,7 +5,8 @@
  * it takes edits from the log alone.
  */
 
-import { InputError } from "../base/errors.ts";
+import { reading } from "../base/lists.ts";
+import { takeOptions } from "../base/names.ts";
 import { answerRequest, refuseAll } from "./answers.ts";
 import { type ClusterSeams, SYSTEM_SEAMS } from "./clock.ts";
 import {
@@ -22,7 +23,8 @@ import { HeldPartitions } from "./held_partitions.ts";
 import { HostFolder } from "./host_folder.ts";
 import { type CheckedHostOptions, type HostOptions, toHostOptions } from "./host_options.ts";
 import type { HostStatus } from "./host_status.ts";
-import { type ClusterLog, LogError, type LogSession } from "./log.ts";
+import { checkLog, type ClusterLog, LogError, type LogSession } from "./log.ts";
+import { toTimeout } from "./memory_options.ts";
 import { BEAT_MS, DEAD_MS, encodeReport, hostKey, type HostReport, Members } from "./members.ts";
 import type { Partition } from "./partition.ts";
 import { fetchPeerState } from "./peer_state.ts";
@@ -79,10 +81,8 @@ export async function startHost(
   seams: ClusterSeams,
 ): Promise<ClusterHost> {
   const checked = toHostOptions(OPERATION, options);
-  if (typeof log?.open !== "function") {
-    throw new InputError(OPERATION, "log is no log", "memoryLog(), sqliteLog(folder) or natsLog(…)");
-  }
-  const folder = checked.folder === null ? null : await HostFolder.open(checked.folder);
+  checkLog(OPERATION, log);
+  const folder = checked.folder === null ? null : await HostFolder.open(OPERATION, checked.folder);
   const session = await patiently(seams.clock, OPEN_MS, () => log.open("host"));
   const started: ClusterHost = Reflect.construct(ClusterHost, [log, session, checked, folder, seams]);
   return started;
@@ -159,17 +159,23 @@ export class ClusterHost {
    * it afterwards.
    *
    * @param options `timeoutMs`, 30,000 unless given.
+   * @throws {InputError} When an option is unknown or has a wrong value.
    * @returns Whether others have taken over everything; false when the time is over, as where no other host is
    * left.
    */
   async drain(options: { readonly timeoutMs?: number } = {}): Promise<boolean> {
+    const operation = "ClusterHost.drain",
+      ms = reading(operation, () => {
+        const { timeoutMs } = takeOptions(operation, options, ["timeoutMs"]);
+        return toTimeout(operation, timeoutMs, DRAIN_MS);
+      });
     this.#isLeaving = true;
     const isGone = () => this.#held.size === 0, { changes } = this.#held;
     changes.tell();
     return await waitUntil(
       this.#seams.clock,
       changes,
-      options.timeoutMs ?? DRAIN_MS,
+      ms,
       isGone,
       this.#end.signal,
     );

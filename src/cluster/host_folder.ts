@@ -3,6 +3,7 @@
  * load them from the log. It is a cache; the log alone is the truth.
  */
 
+import { describe, InputError } from "../base/errors.ts";
 import { decodeSnapshot, type SnapshotOf } from "./snapshot.ts";
 
 /** Files of snapshots. */
@@ -13,9 +14,19 @@ export class HostFolder {
     this.#path = path;
   }
 
-  /** Opens a folder, or makes one. */
-  static async open(path: string): Promise<HostFolder> {
-    await Deno.mkdir(path, { recursive: true });
+  /**
+   * Opens a folder, or makes one.
+   *
+   * @throws {InputError} When it cannot be made.
+   */
+  static async open(operation: string, path: string): Promise<HostFolder> {
+    try {
+      await Deno.mkdir(path, { recursive: true });
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      const got = `folder is ${describe(path)}, which cannot be made (${why})`;
+      throw new InputError(operation, got, "the path of a folder that may be written", { cause });
+    }
     return new HostFolder(path);
   }
 

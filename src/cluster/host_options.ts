@@ -6,7 +6,6 @@ import { describe, InputError } from "../base/errors.ts";
 import { isCount, reading, takeList } from "../base/lists.ts";
 import { takeOptions } from "../base/names.ts";
 import { refuseStorage } from "./cluster_config.ts";
-import { checkLogName } from "./log.ts";
 
 /** The options of `host`. */
 export interface HostOptions {
@@ -35,7 +34,7 @@ export interface CheckedHostOptions {
 }
 
 const NAMES: readonly (keyof HostOptions)[] = ["folder", "partitions", "name", "snapshotBytes"];
-const SNAPSHOT_BYTES = 64 << 20, LONGEST_NAME = 64;
+const SNAPSHOT_BYTES = 64 << 20, NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** Checks the options of a host. */
 export function toHostOptions(operation: string, options: HostOptions): CheckedHostOptions {
@@ -57,13 +56,8 @@ export function toHostOptions(operation: string, options: HostOptions): CheckedH
       );
     }
     if (name !== undefined) {
-      checkLogName(operation, "name", name);
-      if (name.length > LONGEST_NAME || name.includes(".")) {
-        throw new InputError(
-          operation,
-          `name is ${describe(name)}`,
-          `at most ${LONGEST_NAME} characters without dots`,
-        );
+      if (typeof name !== "string" || !NAME.test(name)) {
+        throw new InputError(operation, `name is ${describe(name)}`, '1 to 64 letters, digits, "_" and "-"');
       }
     }
     return {

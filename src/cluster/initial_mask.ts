@@ -144,7 +144,7 @@ export function toInitialMask(
   const queries = toIds(operation, "create.mask.queries", mask.queries);
   const keys = toIds(operation, "create.mask.keys", mask.keys);
   for (const [name, ids] of [["queries", queries], ["keys", keys]] as const) {
-    const twice = ids.find((id, at) => ids.indexOf(id) !== at);
+    const seen = new Set<string>(), twice = ids.find((id) => seen.size === seen.add(id).size);
     if (twice === undefined) continue;
     throw new InputError(operation, `create.mask.${name} has ${describe(twice)} twice`, "each id once");
   }

@@ -7,7 +7,8 @@
  * noticed by other records and values that mention it, never by the log's numbers alone.
  */
 
-import { AttentionError } from "../base/errors.ts";
+import { AttentionError, describe, InputError } from "../base/errors.ts";
+import { reading } from "../base/lists.ts";
 
 /**
  * Why a log failed.
@@ -208,6 +209,13 @@ export interface LogSession extends AsyncDisposable {
 
   /** Ends everything that the session does; a second call does nothing more. */
   close(): Promise<void>;
+}
+
+/** Throws where a log is none. */
+export function checkLog(operation: string, log: unknown): void {
+  const isLog = reading(operation, () => typeof (log as Partial<ClusterLog> | null)?.open === "function");
+  if (isLog) return;
+  throw new InputError(operation, `log is ${describe(log)}`, "memoryLog(), sqliteLog(folder) or natsLog(…)");
 }
 
 /** The longest name of a subject, key, object or address. */

@@ -13,6 +13,7 @@ import {
   connect,
   host,
   memoryLog,
+  natsLog,
   sqliteLog,
 } from "../../src/cluster/mod.ts";
 
@@ -66,9 +67,12 @@ Deno.test("cluster: shapes, options and logs that are none are refused", async (
       { folder: 1 },
       { snapshotBytes: 0 },
       { hosts: 1 },
+      { name: 3 },
+      { folder: "/dev/null/folder" },
     ]
   ) {
-    await assertRejects(() => host(log, options as Parameters<typeof host>[1]), AttentionError);
+    const error = await assertRejects(() => host(log, options as Parameters<typeof host>[1]), InputError);
+    assertMatch(error.message, new RegExp(`^host: .*${Object.keys(options)[0]}.*, expected `));
   }
   assertThrows(() => sqliteLog(""), InputError);
   const error = await assertRejects(() => connect(log), ClusterError);
@@ -184,6 +188,7 @@ Deno.test("cluster: whatever is passed, a call gives its answer or a typed error
   await using ruled = await connect(ruledLog, { create, timeoutMs: 2000 });
   await memory.setQuery("q", [1, 2]);
   const learner = new ClusterLearner(memory);
+  const named = { queries: ["q"], keys: ["a"], entries: [[true]] }, block = { kind: "setMask", ...named };
   for (const [name, make] of VALUES) {
     const calls: ((value: unknown) => Promise<unknown>)[] = [
       (value) => memory.edit(value as never),
@@ -212,14 +217,39 @@ Deno.test("cluster: whatever is passed, a call gives its answer or a typed error
       (value) => ruled.attend([[1, 2]], { positions: value as never, maskOf: null }),
       (value) => ruled.attend([[1, 2]], { positions: [1], maskOf: value as never }),
       (value) => ruled.getQueryPositions(value as never),
-      ...["causal", "window", "alibi", "distanceBias", "rotary", "blockMask", "sinks", "editableMask"].map(
-        (name) => {
-          return async (value: unknown) => {
-            await using made = await connect(memoryLog(), { create: { ...SHAPE, [name]: value } as never });
-            return made.shape;
-          };
-        },
-      ),
+      (value) => ruled.shiftPositions(value as never),
+      (value) => ruled.shiftPositions(0, value as never),
+      (value) => ruled.shiftPositions(0, { from: value as never, to: value as never, name: value as never }),
+      (value) => ruled.edit([{ ...block, entries: value } as never]),
+      (value) => ruled.edit([{ ...block, entries: () => value } as never]),
+      (value) => ruled.edit([{ ...block, entries: [[value]] } as never]),
+      (value) => ruled.edit([{ ...block, entries: { data: value, shape: value } } as never]),
+      (value) => ruled.edit([{ ...block, keys: value } as never]),
+      (value) => ruled.edit([{ ...block, head: value } as never]),
+      (value) => connect(memoryLog(), { create: { ...SHAPE, mask: { ...named, queries: value } as never } }),
+      (value) => connect(memoryLog(), { create: { ...SHAPE, mask: { ...named, entries: value } as never } }),
+      (value) => connect(memoryLog(), value as never),
+      (value) => connect(value as never, { create: SHAPE }),
+      (value) => Promise.resolve().then(() => host(value as never)).then((one) => one.dispose()),
+      (value) => host(memoryLog(), { partitions: value as never }).then((one) => one.dispose()),
+      async (value) => {
+        await using one = await host(memoryLog());
+        const drained = one.drain(value as never);
+        await one.dispose();
+        return await drained;
+      },
+      (value) => Promise.resolve().then(() => natsLog(value as never)),
+      (value) => Promise.resolve().then(() => natsLog({ servers: value as never, name: "a" })),
+      (value) => Promise.resolve().then(() => new ClusterLearner(value as never)),
+      ...["causal", "window", "alibi", "distanceBias", "rotary", "blockMask", "sinks", "editableMask", "mask"]
+        .map(
+          (name) => {
+            return async (value: unknown) => {
+              await using made = await connect(memoryLog(), { create: { ...SHAPE, [name]: value } as never });
+              return made.shape;
+            };
+          },
+        ),
       (value) => Promise.resolve().then(() => new ClusterLearner(memory, value as never)),
       (value) => Promise.resolve().then(() => new ClusterLearner(memory, { rates: value as never })),
       (value) => learner.predictOne(value as never),

@@ -114,16 +114,15 @@ export function isMemoryName(name: unknown): name is string {
 }
 
 function takeServers(operation: string, given: unknown): { hosts: string[]; isEncrypted: boolean } {
-  const list: readonly unknown[] = typeof given === "string"
-    ? [given]
-    : Array.isArray(given)
-    ? [...given]
-    : [];
-  if (list.length === 0) {
+  const list = typeof given === "string" ? [given] : Array.isArray(given) ? given : [];
+  const { length } = list;
+  if (length === 0) {
     throw new InputError(operation, `servers is ${describe(given)}`, '"host:port", or a list of such');
   }
   let isEncrypted = false;
-  const hosts = list.map((server, at) => {
+  // Entries are looked at one by one, since a list may say that it is of any length.
+  const hosts = Array.from({ length }, (_, at) => {
+    const server: unknown = list[at];
     const match = typeof server === "string" ? SERVER.exec(server) : null;
     const port = Number(match?.[3] ?? 4222);
     if (match === null || port < 1 || port > 65_535) {
