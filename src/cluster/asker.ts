@@ -91,6 +91,19 @@ export class Asker {
     return newest;
   }
 
+  /** A partition that a host answers for: the one that is named, if one does. */
+  answeredPartition(named: number): number {
+    let other = named;
+    for (const { partitions } of this.parts.members.alive()) {
+      for (const [partition, { phase }] of partitions) {
+        if (phase !== "ready") continue;
+        if (partition === named) return named;
+        if (other === named) other = partition;
+      }
+    }
+    return other;
+  }
+
   /** Where an answer stands at a time of the client's clock. */
   placeOf({ partition, sequence, currentAt }: GatheredAnswer, at: number): PartitionPlace {
     const newest = Math.max(this.newestOf(partition), sequence);

@@ -75,7 +75,7 @@ export async function standingRows(
   const { config: { scoring, partitions }, session, clock } = asker.parts, { layout } = scoring;
   const isPlaced = placesOf(scoring) !== null;
   const width = queryColumns(layout), until = clock.now() + checked.timeoutMs;
-  const partition = wanted.length === 0 ? 0 : partitionOf(wanted[0], partitions);
+  const partition = asker.answeredPartition(wanted.length === 0 ? 0 : partitionOf(wanted[0], partitions));
   const one = { partition, sequence: 0, querySequence: asker.tokenOf(checked).query };
   const { ranges } = cutQuestion(session.largestMessage, 1, {
     count: wanted.length,

@@ -363,6 +363,12 @@ Deno.test("cluster: partial answers say what is missing, and only where they wer
   assertEquals([error.fault, error.partitions], ["missing", [1]]);
   const { missing, partitions } = await memory.read(["q"], { partial: true, timeoutMs: 500 });
   assertEquals([missing, partitions.map(({ partition }) => partition)], [[1], [0]]);
+  // Any host knows the queries, whichever partitions it holds.
+  const ids = Array.from({ length: 8 }, (_, at) => `q${at}`);
+  for (const id of ids) {
+    await memory.setQuery(id, [3, 4]);
+    assertEquals((await memory.getQueries([id]))[0], Float32Array.of(3, 4));
+  }
   // An answer that could not say what is missing takes no such option, whatever types allow.
   const partial = { partial: true, timeoutMs: 500 } as never;
   for (
