@@ -5,6 +5,7 @@ import {
   assert,
   assertAlmostEquals,
   assertEquals,
+  assertGreater,
   assertLessOrEqual,
   assertMatch,
   assertRejects,
@@ -30,6 +31,7 @@ import { mergePartitions } from "../../src/cluster/merge.ts";
 import {
   type ClusterEdit,
   ClusterError,
+  ClusterLearner,
   connect,
   host,
   memoryLog,
@@ -37,6 +39,7 @@ import {
 } from "../../src/cluster/mod.ts";
 import { Partition, type StandingQuery } from "../../src/cluster/partition.ts";
 import { decodeSnapshot, encodeSnapshot } from "../../src/cluster/snapshot.ts";
+import { OnlineLearner } from "../../src/learning/mod.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
 
 const ENTRIES = [-Infinity, -Infinity, 0, 0.5, -1.25];
@@ -166,6 +169,7 @@ Deno.test("cluster: blocks of masks by head, matrices and functions change it as
   await using live = await DynamicAttention.create({
     ...{ query, key, value, ...options, mask: first, editableMask: true, backend: "array" },
   });
+  let certified = 0;
   for (let round = 0; round < (IS_LONG ? 150 : 20); round++) {
     const edits = Array.from({ length: 1 + random.below(3) }, (): ClusterEdit => {
       const some = (
@@ -197,13 +201,53 @@ Deno.test("cluster: blocks of masks by head, matrices and functions change it as
       return { kind: "setMask", entries, ...ids, ...ofHead };
     });
     await memory.edit(edits);
+    // A row that is given again is within its bound.
+    await memory.logSumExp(IDS);
+    const reads = memory.status().reads, stale = await memory.peek(IDS, { maxError: 10 });
+    if (memory.status().reads === reads) certified++;
     const expected = await live.read(), found = await memory.read(IDS);
+    for (let at = 0; at < QUERIES; at++) {
+      const row = expected.data.subarray(6 * at, 6 * at + 6);
+      const distance = Math.hypot(...row.map((o, c) => o - stale.output.data[6 * at + c]));
+      assertLessOrEqual(distance, stale.bounds[at] + 2 ** -23 * Math.hypot(...row), `round ${round}`);
+    }
     assertNeighbours(found.output.data, expected.data, `round ${round}`);
     const sums = await memory.logSumExp(IDS), theirs = await live.logSumExp();
     theirs.data.forEach((L, at) => L === sums[at] || assertAlmostEquals(L, sums[at], 1e-5));
   }
+  assertGreater(certified, 0);
   const masked = await memory.attend(query, { maskOf: "q1" }), standing = await memory.read(["q1"]);
   assertEquals(masked.output.data.subarray(6, 12), standing.output.data);
+});
+
+Deno.test("cluster learner: under masks by head its steps are those of the learner on one engine", async () => {
+  const random = new Random(8), key = random.rows(KEYS, 3), value = random.rows(KEYS, 2), log = memoryLog();
+  const options = { heads: 2, kvHeads: 1, softcap: 2, biasBeforeSoftcap: true }, query = [random.row(6)];
+  const matrices = Array.from(
+    { length: 2 },
+    () => [Array.from({ length: KEYS }, () => random.pick(ENTRIES))],
+  );
+  await using _host = await host(log);
+  const mask = { queries: ["q"], keys: KEY_IDS, entries: matrices };
+  await using memory = await connect(log, {
+    create: { dim: 3, valueDim: 2, partitions: 2, ...options, mask },
+  });
+  await memory.edit(key.map((row, at) => ({ kind: "set", id: KEY_IDS[at], key: row, value: value[at] })));
+  await memory.setQuery("q", query[0]);
+  await using live = await DynamicAttention.create({
+    ...{ query, key, value, mask: matrices, backend: "array", ...options },
+  });
+  const one = new OnlineLearner(live, { rate: 0.1 }),
+    many = new ClusterLearner(memory, { rate: 0.1, top: KEYS });
+  for (let step = 0; step < 6; step++) {
+    const y = [...random.row(4)], expected = await one.learnOne({ query: 0 }, y);
+    const found = await many.learnOne({ query: "q" }, y);
+    found.prediction.forEach((number, at) => assertAlmostEquals(number, expected.prediction[at], 1e-5));
+  }
+  const stored = await memory.getKeys(KEY_IDS);
+  stored.forEach((row, at) =>
+    live.getKey(at).forEach((x, c) => assertAlmostEquals(x, row?.key[c] ?? NaN, 1e-4))
+  );
 });
 
 Deno.test("cluster: a function says something of the pairs that are named, by head, and is asked once about each", async () => {
