@@ -14,7 +14,7 @@
  *               u32 3  text id  f64  floats the same as 1, at a position; of version 2, which has no 1
  *               u32 4  text id  f64         the row is moved to a position; nothing happens if there is none
  *               u32 5  text id  u32 count, texts  f64   a bias of the key with queries, of all where count is 0;
- *                                           of all keys where the id is empty; in a cluster that has masks
+ *                                           of all keys where the id is empty; in a cluster whose masks are edited
  *               u32 6  text id  u32 head  u32 count, texts  f64   the same as 5, of one head; where masks differ by head
  *               u32 7  text name  f64 by  f64 from  f64 to   rows at positions from `from` on and before `to` move by
  *                                           `by`, once for each name; of version 2
@@ -59,14 +59,14 @@ export interface RowEdit {
 export interface BatchForms {
   /** The rule by which rows have positions; null where they have none. */
   readonly places: ScoreRule | null;
-  /** Whether pairs have masks. */
-  readonly isMasked: boolean;
+  /** Whether edits may say something of pairs. */
+  readonly hasMaskEdits: boolean;
   /** Masks of a pair: H where they differ by head, else 1. */
   readonly maskHeads: number;
 }
 
 /** The forms of a cluster without rules. */
-export const PLAIN_FORMS: BatchForms = { places: null, isMasked: false, maskHeads: 1 };
+export const PLAIN_FORMS: BatchForms = { places: null, hasMaskEdits: false, maskHeads: 1 };
 
 /** A batch. */
 export interface Batch {
@@ -156,7 +156,7 @@ export function decodeBatch(
     const client = reader.text(), count = reader.u32();
     const edits: RowEdit[] = [];
     for (let at = 0; at < count; at++) {
-      edits.push(readEdit(reader, width, kind === "keys" ? forms : { ...forms, isMasked: false }));
+      edits.push(readEdit(reader, width, kind === "keys" ? forms : { ...forms, hasMaskEdits: false }));
     }
     if (!reader.isDone) throw new Damage("record is longer than its edits");
     return { kind, client, number, known, previous, edits };
@@ -166,9 +166,9 @@ export function decodeBatch(
 }
 
 function readEdit(reader: ByteReader, width: number, forms: BatchForms): RowEdit {
-  const { places: rule, isMasked, maskHeads } = forms, code = reader.u32(), id = reader.text();
-  if (code === MASK && isMasked) return { id, row: null, mask: readMask(reader, id) };
-  if (code === HEAD_MASK && isMasked && maskHeads > 1) {
+  const { places: rule, hasMaskEdits, maskHeads } = forms, code = reader.u32(), id = reader.text();
+  if (code === MASK && hasMaskEdits) return { id, row: null, mask: readMask(reader, id) };
+  if (code === HEAD_MASK && hasMaskEdits && maskHeads > 1) {
     const head = reader.u32();
     if (head >= maskHeads) throw new Damage(`mask is of head ${head}, expected one below ${maskHeads}`);
     return { id, row: null, mask: { ...readMask(reader, id), head } };

@@ -15,7 +15,7 @@ import {
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
 import type { ScoreRule } from "../numerics/score_rule.ts";
 import { ClusterError, Damage } from "./cluster_error.ts";
-import { type Scoring, stateColumns } from "./exact_sums.ts";
+import { hasMaskEdits, type Scoring, stateColumns } from "./exact_sums.ts";
 import { readJson, writeJson } from "./json_value.ts";
 import { LARGEST_VALUE, type LogSession } from "./log.ts";
 import {
@@ -82,8 +82,6 @@ export interface ClusterConfig {
   readonly partitions: number;
   readonly replicas: number;
   readonly scoring: Scoring;
-  /** Whether the edit "setMask" may be given. */
-  readonly hasMaskEdits: boolean;
 }
 
 const FIELDS: readonly (keyof ClusterShape)[] = [
@@ -202,9 +200,9 @@ function toRuledConfig(
   }
   const rule = ruleOf(given, layout, { scale, softcap });
   const isPlain = rule === null || writeScoreRule(rule) === null;
-  const { masking, hasMaskEdits } = toMasking(operation, given, heads, maskOf);
+  const masking = toMasking(operation, given, heads, maskOf);
   return {
-    ...{ cluster, partitions, replicas, hasMaskEdits },
+    ...{ cluster, partitions, replicas },
     scoring: { layout, scale, softcap, ...(isPlain ? {} : { rule }), ...masking },
   };
 }
@@ -215,22 +213,20 @@ function toMasking(
   { editableMask = false, mask }: ClusterShape,
   heads: number,
   maskOf: PartReaders["maskOf"],
-): { readonly masking: Partial<Scoring>; readonly hasMaskEdits: boolean } {
+): Partial<Scoring> {
   if (typeof editableMask !== "boolean" && editableMask !== "heads") {
     const expected = 'a boolean or "heads"';
     throw new InputError(operation, `create.editableMask is ${describe(editableMask)}`, expected);
   }
-  const block = mask === undefined ? null : maskOf(mask, heads), hasMaskEdits = editableMask !== false;
-  if (!hasMaskEdits && block === null) return { masking: {}, hasMaskEdits };
+  const block = mask === undefined ? null : maskOf(mask, heads), isMaskFixed = editableMask === false;
+  if (isMaskFixed && block === null) return {};
   const differs = editableMask === "heads" || (block !== null && block.matrices.length > 1);
   const maskHeads = differs ? heads : 1;
   return {
-    hasMaskEdits,
-    masking: {
-      isMasked: true,
-      ...(maskHeads > 1 ? { maskHeads } : {}),
-      ...(block === null ? {} : { initialMask: new InitialMask(block, maskHeads) }),
-    },
+    isMasked: true,
+    ...(isMaskFixed ? { isMaskFixed } : {}),
+    ...(maskHeads > 1 ? { maskHeads } : {}),
+    ...(block === null ? {} : { initialMask: new InitialMask(block, maskHeads) }),
   };
 }
 
@@ -320,8 +316,8 @@ function encodeConfig(config: ClusterConfig): Uint8Array<ArrayBuffer> {
 }
 
 /** The option `editableMask` of a cluster. */
-function maskEdits({ hasMaskEdits, scoring: { maskHeads = 1 } }: ClusterConfig): boolean | "heads" {
-  return hasMaskEdits && (maskHeads > 1 ? "heads" : true);
+function maskEdits({ scoring }: ClusterConfig): boolean | "heads" {
+  return hasMaskEdits(scoring) && ((scoring.maskHeads ?? 1) > 1 ? "heads" : true);
 }
 
 /** The shape of a cluster, with all that was left out when it was made. */

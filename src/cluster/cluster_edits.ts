@@ -12,7 +12,7 @@ import { keyColumns, valueColumns } from "../numerics/head_layout.ts";
 import type { MaskFunction, MaskMatrix } from "../write/mask_input.ts";
 import type { RowEdit } from "./batch.ts";
 import { type ClusterConfig, partitionOf, rowColumns } from "./cluster_config.ts";
-import { placesOf, type Scoring } from "./exact_sums.ts";
+import { hasMaskEdits, placesOf, type Scoring } from "./exact_sums.ts";
 import { toId } from "./ids.ts";
 import { toMaskEdits } from "./mask_edits.ts";
 import { toPosition } from "./memory_options.ts";
@@ -92,7 +92,7 @@ export function toEdits(operation: string, edits: unknown, config: ClusterConfig
 }
 
 /** The kind of an edit, read once. */
-function kindOf(operation: string, name: string, given: unknown, { scoring, hasMaskEdits }: ClusterConfig) {
+function kindOf(operation: string, name: string, given: unknown, { scoring }: ClusterConfig) {
   if (typeof given !== "object" || given === null) {
     const expected = `{ kind: "set", id, key, value } or { kind: "delete", id }`;
     throw new InputError(operation, `${name} is ${describe(given)}`, expected);
@@ -100,7 +100,7 @@ function kindOf(operation: string, name: string, given: unknown, { scoring, hasM
   const kinds = [
     ...["set", "delete"] as const,
     ...placesOf(scoring) === null ? [] : ["setPosition"] as const,
-    ...hasMaskEdits ? ["setMask"] as const : [],
+    ...hasMaskEdits(scoring) ? ["setMask"] as const : [],
   ];
   return takeWord(operation, `${name}.kind`, (given as { kind?: unknown }).kind, kinds);
 }

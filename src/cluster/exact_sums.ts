@@ -52,6 +52,8 @@ export interface Scoring {
   readonly rule?: ScoreRule;
   /** Whether pairs have masks; they have none unless given. */
   readonly isMasked?: boolean;
+  /** Whether the masks stay as the cluster was made. */
+  readonly isMaskFixed?: boolean;
   /** Masks of a pair: H where they differ by head, 1 unless given. */
   readonly maskHeads?: number;
   /** The mask with which the cluster was made. */
@@ -63,10 +65,15 @@ export function placesOf({ rule }: Scoring): ScoreRule | null {
   return rule !== undefined && looksAtPositions(rule) ? rule : null;
 }
 
+/** Whether edits may say something of pairs. */
+export function hasMaskEdits({ isMasked = false, isMaskFixed = false }: Scoring): boolean {
+  return isMasked && !isMaskFixed;
+}
+
 /** The forms of edits that a cluster has. */
 export function formsOf(scoring: Scoring): BatchForms {
-  const { isMasked = false, maskHeads = 1 } = scoring;
-  return { places: placesOf(scoring), isMasked, maskHeads };
+  const { maskHeads = 1 } = scoring;
+  return { places: placesOf(scoring), hasMaskEdits: hasMaskEdits(scoring), maskHeads };
 }
 
 /** Keys with their values: slot j has the row [key | value] from `j · width` on. */

@@ -6,6 +6,7 @@
  */
 
 import { describe, InputError } from "../base/errors.ts";
+import { allocate } from "../base/lists.ts";
 import { takeOptions } from "../base/names.ts";
 import {
   callOf,
@@ -77,7 +78,8 @@ function askAll(
   keys: readonly string[],
   head: number,
 ): Float32Array {
-  const data = new Float32Array(queries.length * keys.length);
+  const size = queries.length * keys.length,
+    data = allocate(operation, name, size, () => new Float32Array(size));
   queries.forEach((query, row) =>
     keys.forEach((key, column) => {
       const entry: unknown = ask(query, key, head), bias = toBias(entry);

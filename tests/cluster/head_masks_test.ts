@@ -283,7 +283,8 @@ Deno.test("cluster: a mask that is not editable stays as it was made, and is tha
   await using _host = await host(log);
   await using memory = await connect(log, { create });
   await using _again = await connect(log, { create });
-  await using _blind = await connect(log);
+  await using blind = await connect(log);
+  await using _shown = await connect(log, { create: blind.shape });
   await memory.setQuery("q", [0]);
   await memory.edit([
     { kind: "set", id: "a", key: [0], value: [1] },
@@ -408,4 +409,6 @@ Deno.test("cluster: a config of a mask that is not whole is damaged, and records
   assertThrows(() => decodeBatch(encode(2), "keys", 2, formsOf(scoring)), Damage, "head 2");
   const shared = toConfig("test", { ...shape, editableMask: true }, "c");
   assertThrows(() => decodeBatch(encode(1), "keys", 2, formsOf(shared.scoring)), Damage, "kind 6");
+  const fixed = toConfig("test", { ...shape, mask }, "c");
+  assertThrows(() => decodeBatch(encode(1), "keys", 2, formsOf(fixed.scoring)), Damage, "kind 6");
 });

@@ -281,7 +281,7 @@ Deno.test("cluster: masks are refused where they were not made, and malformed on
   const { partitions } = await memory.edit([{ kind: "setMask", entry: 0.1, keys: ["a"] }]);
   const [partition] = Object.keys(partitions), session = await log.open("host");
   for await (const [{ body }] of session.follow(`log.${partition}`, 0)) {
-    const forms = { places: null, isMasked: true, maskHeads: 1 };
+    const forms = { places: null, hasMaskEdits: true, maskHeads: 1 };
     assertEquals(decodeBatch(body, "keys", 2, forms).edits[0].mask?.bias, Math.fround(0.1));
     break;
   }
