@@ -56,14 +56,16 @@ export interface ClusterShape extends RuleOptions {
   /** c in c·tanh(s/c), which caps scores; 0, the default, is none. */
   readonly softcap?: number;
   /**
-   * Whether pairs of standing queries and keys have a mask, which the edit "setMask" changes; "heads" if it may say
-   * something of one head. false unless given. Every pair may attend until something else is said of it.
+   * Whether pairs of standing queries and keys have a mask, which the edit "setMask" changes; "heads" if it
+   * may say something of one head. false unless given. Every pair may attend until something else is said of
+   * it.
    */
   readonly editableMask?: boolean | "heads";
   /**
-   * The mask of pairs that are named by their ids, as the option `mask` of one engine is of rows: a matrix, a list of
-   * H matrices, or a function, which is asked once. A key has its entries whenever it comes, and pairs that are not
-   * named may attend. It cannot be changed, unless `editableMask` is given, too. Rules and mask take 60 kB together.
+   * The mask of pairs that are named by their ids, as the option `mask` of one engine is of rows: a matrix, a
+   * list of H matrices, or a function, which is asked once. A key has its entries whenever it comes, and
+   * pairs that are not named may attend. It cannot be changed, unless `editableMask` is given, too. Rules and
+   * mask take 60 kB together.
    */
   readonly mask?: NamedMask;
   /** Hosts that hold each partition, 1 to 8, as far as there are as many; 1 unless given. */
@@ -100,8 +102,8 @@ const FIELDS: readonly (keyof ClusterShape)[] = [
 /** The key of the value. */
 export const CONFIG = "config";
 /**
- * That of a cluster without rules, which programs before rules can read, of one with rules, and of one with a mask
- * that is given, or differs by head.
+ * That of a cluster without rules, which programs before rules can read, of one with rules, and of one with a
+ * mask that is given, or differs by head.
  */
 const PLAIN_VERSION = 1, RULED_VERSION = 2, MASKED_VERSION = 3;
 /** Longer texts of shapes are cut off in messages. */

@@ -41,9 +41,9 @@ export type ClusterEdit =
   }
   | {
     /**
-     * Says which pairs may attend, or what is added to their scores, in a cluster with `editableMask`. What is
-     * said last of a pair counts. A key that is not there is left out, and a key that is deleted takes along what
-     * was said of it.
+     * Says which pairs may attend, or what is added to their scores, in a cluster with `editableMask`. What
+     * is said last of a pair counts. A key that is not there is left out, and a key that is deleted takes
+     * along what was said of it.
      */
     readonly kind: "setMask";
     /** false and −∞ forbid the pairs, true and 0 allow them, and other numbers are added to their scores. */
@@ -59,8 +59,8 @@ export type ClusterEdit =
     /** As above, with an entry for each pair: a block of the mask. */
     readonly kind: "setMask";
     /**
-     * A matrix of queries × keys; where masks differ by head, a list of H matrices, too; or a function of the ids of a
-     * query and a key and of the head, which this call asks about each pair, and nobody later.
+     * A matrix of queries × keys; where masks differ by head, a list of H matrices, too; or a function of the
+     * ids of a query and a key and of the head, which this call asks about each pair, and nobody later.
      */
     readonly entries: MaskMatrix | ArrayLike<MaskMatrix> | MaskFunction<string, string>;
     /** Ids of keys, one for each column. */

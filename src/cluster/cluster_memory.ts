@@ -170,14 +170,15 @@ export class ClusterMemory {
   }
 
   /**
-   * Adds `by` to the positions of all keys and of all standing queries from `from` on and before `to`: a context
-   * shift. Each partition moves its keys, and each host the queries, by a record of its own, so that a reader may see
-   * some moved and others not, unless it carries the token. A partition moves rows once for each name: when the call
-   * fails, calling it again with the same `name`, `by`, `from` and `to` finishes it, and moves nothing twice. A row
-   * that would leave the positions that a rule takes, ±2^46 for biases by distance, stays at their end.
+   * Adds `by` to the positions of all keys and of all standing queries from `from` on and before `to`: a
+   * context shift. Each partition moves its keys, and each host the queries, by a record of its own, so that
+   * a reader may see some moved and others not, unless it carries the token. A partition moves rows once for
+   * each name: when the call fails, calling it again with the same `name`, `by`, `from` and `to` finishes it,
+   * and moves nothing twice. A row that would leave the positions that a rule takes, ±2^46 for biases by
+   * distance, stays at their end.
    *
-   * Costs a record in each partition and O(n + m) on hosts, with what an edit costs for each row that moves; where
-   * more than 4,096 keys of a partition move, its sums are built anew.
+   * Costs a record in each partition and O(n + m) on hosts, with what an edit costs for each row that moves;
+   * where more than 4,096 keys of a partition move, its sums are built anew.
    *
    * @param by A finite number, whole where positions are.
    * @param options `from`, −∞ unless given; `to`, which is not included, Infinity unless given; `name`, see

@@ -1,8 +1,8 @@
 /**
  * The edits of a client on their way to the subjects of the log.
  *
- * Invariant: calls are written in the order in which they came, each to all of its subjects at once, while the
- * bytes that are not acknowledged are fewer than the client lets wait.
+ * Invariant: calls are written in the order in which they came, each to all of its subjects at once, while
+ * the bytes that are not acknowledged are fewer than the client lets wait.
  */
 
 import type { RowEdit } from "./batch.ts";

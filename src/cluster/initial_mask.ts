@@ -1,6 +1,6 @@
 /**
- * The mask with which a cluster is made: a matrix of standing queries and keys by their ids, for all heads or one
- * for each. It is part of the cluster's config.
+ * The mask with which a cluster is made: a matrix of standing queries and keys by their ids, for all heads or
+ * one for each. It is part of the cluster's config.
  *
  * Invariant: a key has its entries whenever it comes, unless something else was said of the query since.
  */
@@ -26,8 +26,8 @@ export interface NamedMask {
   /** Ids of keys, one for each column. */
   readonly keys: ArrayLike<string>;
   /**
-   * A matrix of booleans or numbers, a list of H of them, or a function of the id of a query, that of a key, and
-   * the head, which is asked about each of these pairs once, by the call that is given it.
+   * A matrix of booleans or numbers, a list of H of them, or a function of the id of a query, that of a key,
+   * and the head, which is asked about each of these pairs once, by the call that is given it.
    */
   readonly entries: MaskMatrix | ArrayLike<MaskMatrix> | MaskFunction<string, string>;
 }

@@ -1,8 +1,8 @@
 /**
  * The keys of a partition with their values: each in a slot of typed arrays, found by its id.
  *
- * Invariant: every live id has a slot of its own; slots of keys that are gone are zeros, and the next keys take
- * them. Norms bound those of all rows that were ever there.
+ * Invariant: every live id has a slot of its own; slots of keys that are gone are zeros, and the next keys
+ * take them. Norms bound those of all rows that were ever there.
  */
 
 import { placesOf, type Scoring, type SummedKeys, turnedRow, valueExponent } from "./exact_sums.ts";

@@ -37,9 +37,9 @@ export interface ShiftOptions extends EditOptions {
   /** The position before which rows move, which stays; Infinity unless given. */
   readonly to?: number;
   /**
-   * A name of the move, 1 to 512 characters: a partition that has made a move of this name makes it no second time, so
-   * that a call which failed can be made again. The newest 256 are remembered. It is one that nobody has had, unless
-   * given.
+   * A name of the move, 1 to 512 characters: a partition that has made a move of this name makes it no second
+   * time, so that a call which failed can be made again. The newest 256 are remembered. It is one that nobody
+   * has had, unless given.
    */
   readonly name?: string;
 }

@@ -3,8 +3,8 @@
  * queries, or of a query for all keys, of all heads or of one. It is added to the score; −∞ forbids the pair.
  *
  * Invariant: a pair has in each head what was said of it last, by whichever of the three, in the order of the
- * log; pairs of which nothing was said have what the mask says that the cluster was made with, or 0. A key that
- * is deleted takes along what was said of it, and only that.
+ * log; pairs of which nothing was said have what the mask says that the cluster was made with, or 0. A key
+ * that is deleted takes along what was said of it, and only that.
  */
 
 import type { ByteReader, ByteWriter } from "../durable/byte_buffer.ts";

@@ -1,4 +1,5 @@
-// Answers that were computed in float64 and rounded to float32 once: those of clusters, and of engines on `array`.
+// Answers that were computed in float64 and rounded to float32 once: those of clusters, and of engines on
+// `array`.
 
 import { assertLessOrEqual } from "../assert.ts";
 

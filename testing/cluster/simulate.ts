@@ -69,8 +69,8 @@ interface Client {
  * weather.
  */
 export async function simulate(run: Run): Promise<Outcome> {
-  // A run goes on by promises alone. Without a turn of the event loop the process keeps all that weak references were
-  // followed to meanwhile, as those of joined signals are: a megabyte a run.
+  // A run goes on by promises alone. Without a turn of the event loop the process keeps all that weak
+  // references were followed to meanwhile, as those of joined signals are: a megabyte a run.
   await new Promise((resolve) => setTimeout(resolve, 0));
   return await new Simulation(run).run();
 }

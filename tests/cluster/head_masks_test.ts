@@ -1,5 +1,6 @@
-// Masks of pairs in a cluster that differ by head, blocks of masks, and the mask with which a cluster is made: sums
-// have the same bits whatever happened before, and answers are those of the oracle and of one engine.
+// Masks of pairs in a cluster that differ by head, blocks of masks, and the mask with which a cluster is
+// made: sums have the same bits whatever happened before, and answers are those of the oracle and of one
+// engine.
 
 import {
   assert,

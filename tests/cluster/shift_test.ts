@@ -1,5 +1,5 @@
-// Moves of all rows of a range in a cluster: the bits and answers are those of rows that were moved one by one, a move
-// is made once for each name, and what fails half-way is finished by the same call.
+// Moves of all rows of a range in a cluster: the bits and answers are those of rows that were moved one by
+// one, a move is made once for each name, and what fails half-way is finished by the same call.
 
 import {
   assert,
@@ -171,7 +171,8 @@ Deno.test("cluster: after moves of all rows answers are those of one engine", as
       assertEquals(Object.keys(after.partitions).length, 3);
       assertGreater(after.query, 0);
       const found = await memory.read(ids, { after }), expected = await live.read();
-      // An engine may have moved the origin, so that its rows are turned by other angles, and rounded otherwise.
+      // An engine may have moved the origin, so that its rows are turned by other angles, and rounded
+      // otherwise.
       if (rule.rotary) expected.data.forEach((o, at) => assertAlmostEquals(o, found.output.data[at], 1e-6));
       else assertNeighbours(found.output.data, expected.data, `${name}, round ${round}`);
       assertEquals(await memory.getQueryPositions(ids), ids.map((_, at) => live.getQueryPosition(at)));
