@@ -182,6 +182,9 @@ function readEdit(reader: ByteReader, width: number, forms: BatchForms): RowEdit
   if (code === MOVE) return { id, row: null, ...placed };
   const row = reader.floats();
   if (row.length !== width) throw new Damage(`row has ${row.length} numbers, expected ${width}`);
+  for (let at = 0; at < width; at++) {
+    if (!Number.isFinite(row[at])) throw new Damage(`row has ${row[at]}, expected finite numbers`);
+  }
   return { id, row, ...placed };
 }
 
