@@ -317,6 +317,11 @@ class Simulation {
       const kind = random.below(3), entry = random.pick<boolean | number>([false, false, true, 0.5, -1]);
       const keys = kind === 0 ? {} : { keys: some(`${client.node.name} `, 8) };
       const ofHead = this.#run.heads === 2 && random.next() < 0.6 ? { head: random.below(2) } : {};
+      if (this.#run.heads === 2 && random.next() < 0.3) {
+        const block = { keys: some(`${client.node.name} `, 8), queries: some("q", QUERIES) };
+        const entries = block.queries.map(() => block.keys.map(() => random.pick([0, -Infinity, 0.5, -2])));
+        return { kind: "setMask", entries, ...block, ...ofHead };
+      }
       return {
         kind: "setMask",
         entry,
