@@ -35,6 +35,19 @@ export class Random {
     return Float32Array.from({ length }, () => size * this.normal());
   }
 
+  /**
+   * The items in a random order. A sort whose comparisons are random gives one that depends on how the JavaScript engine
+   * has compiled it, so that a seed would not give the same run again.
+   */
+  shuffled<T>(items: Iterable<T>): T[] {
+    const all = [...items];
+    for (let end = all.length; end > 1; end--) {
+      const at = this.below(end);
+      [all[end - 1], all[at]] = [all[at], all[end - 1]];
+    }
+    return all;
+  }
+
   /** `count` such rows. */
   rows(count: number, length: number, size = 1): Float32Array<ArrayBuffer>[] {
     return Array.from({ length: count }, () => this.row(length, size));

@@ -18,6 +18,8 @@
  *               u32 6  text id  u32 head  u32 count, texts  f64   the same as 5, of one head; where masks differ by head
  *               u32 7  text name  f64 by  f64 from  f64 to   rows at positions from `from` on and before `to` move by
  *                                           `by`, once for each name; of version 2
+ *               u32 8  text id  u32 1 + head, 0 for all  u32 count, count × (text, f64)   a bias of the key with each
+ *                                           of these queries
  *
  * All little-endian; `floats` and `text` as in `durable/byte_buffer.ts`. Rows are set whole, so that doing a
  * batch twice is the only thing that has to be prevented.
@@ -34,7 +36,7 @@ import { isBias, type MaskEdit } from "./pair_masks.ts";
 import { checkShift, type NamedShift } from "./position_shift.ts";
 
 const PLAIN_VERSION = 1, PLACED_VERSION = 2;
-const SET = 1, DELETE = 2, PLACE = 3, MOVE = 4, MASK = 5, HEAD_MASK = 6, SHIFT = 7;
+const SET = 1, DELETE = 2, PLACE = 3, MOVE = 4, MASK = 5, HEAD_MASK = 6, SHIFT = 7, BLOCK_MASK = 8;
 /** Bytes of a hash: SHA-256, cut off. */
 export const HASH_BYTES = 16;
 /** The hash before the first batch, and the chain before the first record. */
@@ -80,7 +82,7 @@ export interface Batch {
 
 /** Bytes of an edit in a batch, at most. */
 export function editBytes({ id, row, mask, shift }: RowEdit): number {
-  const masked = mask?.queries.reduce((bytes, query) => bytes + 8 + 3 * query.length, 20) ?? 0;
+  const masked = mask?.queries.reduce((bytes, query) => bytes + 16 + 3 * query.length, 20) ?? 0;
   const moved = shift === undefined ? 0 : 24 + 3 * shift.name.length;
   return 24 + 3 * id.length + (row === null ? 0 : row.byteLength) + masked + moved;
 }
@@ -113,7 +115,18 @@ function writeRow(out: ByteWriter, { id, row, position }: RowEdit, isPlaced: boo
   if (row !== null) out.floats(row);
 }
 
-function writeMask(out: ByteWriter, id: string, { queries, bias, head }: MaskEdit): void {
+function writeMask(out: ByteWriter, id: string, { queries, bias, biases, head }: MaskEdit): void {
+  if (biases !== undefined) {
+    out.u32(BLOCK_MASK);
+    out.text(id);
+    out.u32(head === undefined ? 0 : 1 + head);
+    out.u32(queries.length);
+    for (const [at, query] of queries.entries()) {
+      out.text(query);
+      out.f64(biases[at]);
+    }
+    return;
+  }
   out.u32(head === undefined ? MASK : HEAD_MASK);
   out.text(id);
   if (head !== undefined) out.u32(head);
@@ -169,10 +182,10 @@ function readEdit(reader: ByteReader, width: number, forms: BatchForms): RowEdit
   const { places: rule, hasMaskEdits, maskHeads } = forms, code = reader.u32(), id = reader.text();
   if (code === MASK && hasMaskEdits) return { id, row: null, mask: readMask(reader, id) };
   if (code === HEAD_MASK && hasMaskEdits && maskHeads > 1) {
-    const head = reader.u32();
-    if (head >= maskHeads) throw new Damage(`mask is of head ${head}, expected one below ${maskHeads}`);
+    const head = readHead(reader.u32(), maskHeads);
     return { id, row: null, mask: { ...readMask(reader, id), head } };
   }
+  if (code === BLOCK_MASK && hasMaskEdits) return { id, row: null, mask: readBlock(reader, id, maskHeads) };
   if (code === SHIFT && rule) return { id: "", row: null, shift: readShift(reader, id, rule) };
   if (code === DELETE) return { id, row: null };
   if (code !== (rule ? PLACE : SET) && !(rule && code === MOVE)) {
@@ -182,16 +195,39 @@ function readEdit(reader: ByteReader, width: number, forms: BatchForms): RowEdit
   if (code === MOVE) return { id, row: null, ...placed };
   const row = reader.floats();
   if (row.length !== width) throw new Damage(`row has ${row.length} numbers, expected ${width}`);
+  for (let at = 0; at < width; at++) {
+    if (!Number.isFinite(row[at])) throw new Damage(`row has ${row[at]}, expected finite numbers`);
+  }
   return { id, row, ...placed };
 }
 
 function readMask(reader: ByteReader, id: string): MaskEdit {
   const queries: string[] = [];
   for (let left = reader.u32(); left > 0; left--) queries.push(reader.text());
-  const bias = reader.f64();
-  if (!isBias(bias)) throw new Damage(`mask has the bias ${bias}, expected a number of float32 range`);
+  const bias = checkBias(reader.f64());
   if (id === "" && queries.length === 0) throw new Damage("mask is of no key and no query");
   return { queries, bias };
+}
+
+function readHead(head: number, maskHeads: number): number {
+  if (head < maskHeads) return head;
+  throw new Damage(`mask is of head ${head}, expected one below ${maskHeads}`);
+}
+
+function readBlock(reader: ByteReader, id: string, maskHeads: number): MaskEdit {
+  const head = reader.u32(), ofHead = head === 0 ? {} : { head: readHead(head - 1, maskHeads) };
+  const queries: string[] = [], biases: number[] = [];
+  for (let left = reader.u32(); left > 0; left--) {
+    queries.push(reader.text());
+    biases.push(checkBias(reader.f64()));
+  }
+  if (id === "" || queries.length === 0) throw new Damage("mask is of no key or no query");
+  return { queries, bias: 0, biases, ...ofHead };
+}
+
+function checkBias(bias: number): number {
+  if (isBias(bias)) return bias;
+  throw new Damage(`mask has the bias ${bias}, expected a number of float32 range`);
 }
 
 function readShift(reader: ByteReader, name: string, rule: ScoreRule): NamedShift {

@@ -119,24 +119,6 @@ export class ClusterMemory {
    * "unknown" when the log did not acknowledge all of
    * them in time, or had room for some alone: some or all may be kept, also later.
    * Setting the same keys again is right in any case.
-   *
-   * @example
-   * ```ts
-   * import { connect, host, memoryLog } from "@attune/attention/cluster";
-   * import { assertEquals } from "@std/assert";
-   *
-   * const log = memoryLog();
-   * await using _host = await host(log);
-   * await using memory = await connect(log, { create: { dim: 1, valueDim: 1, partitions: 2 } });
-   * await using reader = await connect(log); // usually another process
-   * await memory.setQuery("q", [0]);
-   * const token = await memory.edit([
-   *   { kind: "set", id: "a", key: [0], value: [2] },
-   *   { kind: "set", id: "b", key: [0], value: [4] },
-   * ]);
-   * const { output } = await reader.read(["q"], { after: token }); // includes both
-   * assertEquals([...output.data], [3]);
-   * ```
    */
   async edit(edits: readonly ClusterEdit[], options: EditOptions = {}): Promise<ClusterToken> {
     const operation = "ClusterMemory.edit", { config, timeoutMs } = this.#parts;
@@ -259,23 +241,6 @@ export class ClusterMemory {
    * @throws {IdError} When an id is that of no standing query.
    * @throws {ClusterError} "missing" when partitions do not answer in time, "damaged" when they refuse to.
    * There is no answer over fewer keys unless `partial` is true.
-   *
-   * @example
-   * ```ts
-   * import { connect, host, memoryLog } from "@attune/attention/cluster";
-   * import { assert, assertEquals } from "@std/assert";
-   *
-   * const log = memoryLog();
-   * await using _host = await host(log);
-   * await using memory = await connect(log, { create: { dim: 1, valueDim: 1, partitions: 2 } });
-   * await memory.edit([{ kind: "set", id: "a", key: [0], value: [7] }]);
-   * await memory.setQuery("ann", [1]);
-   * await memory.setQuery("bob", [2]);
-   * const { output, bounds, missing } = await memory.read(["ann", "bob"]);
-   * assertEquals([...output.data], [7, 7]); // a row for each query
-   * assert(bounds[0] < 1e-5); // how far a row can be from exact
-   * assertEquals(missing, []); // all partitions have answered
-   * ```
    */
   async read(ids: ArrayLike<string>, options: ReadOptions = {}): Promise<ClusterOutput> {
     const operation = "ClusterMemory.read";

@@ -5,8 +5,6 @@
  * it takes edits from the log alone.
  */
 
-import { reading } from "../base/lists.ts";
-import { takeOptions } from "../base/names.ts";
 import { answerRequest, refuseAll } from "./answers.ts";
 import { type ClusterSeams, SYSTEM_SEAMS } from "./clock.ts";
 import {
@@ -21,10 +19,9 @@ import { patiently, pause, waitUntil } from "./deadline.ts";
 import { HeavyLists } from "./heavy_lists.ts";
 import { HeldPartitions } from "./held_partitions.ts";
 import { HostFolder } from "./host_folder.ts";
-import { type CheckedHostOptions, type HostOptions, toHostOptions } from "./host_options.ts";
+import { type CheckedHostOptions, type HostOptions, toDrainTime, toHostOptions } from "./host_options.ts";
 import type { HostStatus } from "./host_status.ts";
 import { checkLog, type ClusterLog, LogError, type LogSession } from "./log.ts";
-import { toTimeout } from "./memory_options.ts";
 import { BEAT_MS, DEAD_MS, encodeReport, hostKey, type HostReport, Members } from "./members.ts";
 import type { Partition } from "./partition.ts";
 import { fetchPeerState } from "./peer_state.ts";
@@ -40,7 +37,7 @@ import { keepWarm } from "./warm_states.ts";
 import { encodeReplica } from "./snapshot_keeper.ts";
 
 const OPERATION = "host";
-const RETRY_MS = 200, PLAN_LOOK_MS = 500, DRAIN_MS = 30_000;
+const RETRY_MS = 200, PLAN_LOOK_MS = 500;
 /** A beat that comes so late means that the process was stopped. */
 const STOPPED_MS = DEAD_MS - BEAT_MS;
 const OPEN_MS = 10_000;
@@ -164,21 +161,11 @@ export class ClusterHost {
    * left.
    */
   async drain(options: { readonly timeoutMs?: number } = {}): Promise<boolean> {
-    const operation = "ClusterHost.drain",
-      ms = reading(operation, () => {
-        const { timeoutMs } = takeOptions(operation, options, ["timeoutMs"]);
-        return toTimeout(operation, timeoutMs, DRAIN_MS);
-      });
+    const ms = toDrainTime("ClusterHost.drain", options), { changes } = this.#held;
     this.#isLeaving = true;
-    const isGone = () => this.#held.size === 0, { changes } = this.#held;
     changes.tell();
-    return await waitUntil(
-      this.#seams.clock,
-      changes,
-      ms,
-      isGone,
-      this.#end.signal,
-    );
+    const isGone = () => this.#held.size === 0;
+    return await waitUntil(this.#seams.clock, changes, ms, isGone, this.#end.signal);
   }
 
   /** Ends the host; its partitions are answered by others. A second call does nothing more. */

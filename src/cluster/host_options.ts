@@ -6,6 +6,7 @@ import { describe, InputError } from "../base/errors.ts";
 import { isCount, reading, takeList } from "../base/lists.ts";
 import { takeOptions } from "../base/names.ts";
 import { refuseStorage } from "./cluster_config.ts";
+import { toTimeout } from "./memory_options.ts";
 
 /** The options of `host`. */
 export interface HostOptions {
@@ -34,7 +35,7 @@ export interface CheckedHostOptions {
 }
 
 const NAMES: readonly (keyof HostOptions)[] = ["folder", "partitions", "name", "snapshotBytes"];
-const SNAPSHOT_BYTES = 64 << 20, NAME = /^[A-Za-z0-9_-]{1,64}$/;
+const SNAPSHOT_BYTES = 64 << 20, DRAIN_MS = 30_000, NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** Checks the options of a host. */
 export function toHostOptions(operation: string, options: HostOptions): CheckedHostOptions {
@@ -66,6 +67,14 @@ export function toHostOptions(operation: string, options: HostOptions): CheckedH
       snapshotBytes,
       partitions: partitions === "any" ? partitions : toPartitions(operation, partitions),
     };
+  });
+}
+
+/** Checks the options of `drain`; the milliseconds that it may take. */
+export function toDrainTime(operation: string, options: { readonly timeoutMs?: number }): number {
+  return reading(operation, () => {
+    const { timeoutMs } = takeOptions(operation, options, ["timeoutMs"]);
+    return toTimeout(operation, timeoutMs, DRAIN_MS);
   });
 }
 

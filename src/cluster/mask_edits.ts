@@ -57,7 +57,7 @@ function toHead(operation: string, name: string, head: unknown, { layout, maskHe
   return maskHeads === 1 ? undefined : head;
 }
 
-/** The edits of a block: what it says of a key in one head, an edit for all queries with the same bias. */
+/** The edits of a block: what it says of a key in one head, of some queries at a time. */
 function toBlockEdits(
   operation: string,
   name: string,
@@ -85,20 +85,29 @@ function toBlockEdits(
     matrices.flatMap((matrix, at) => {
       const of = matrices.length === 1 ? head : at, biases = new Map<string, number>();
       queryIds.forEach((query, row) => biases.set(query, matrix[row * keyIds.length + column] + 0));
-      return [...Map.groupBy(biases, ([, bias]) => bias)].flatMap(([bias, group]) => {
-        return editsOf(id, group.map(([query]) => query), bias, of);
-      });
+      return editsOf(id, [...biases.keys()], [...biases.values()], of);
     })
   );
 }
 
-/** The edits that say a bias of a key with queries, null for all; a list of none names no pair. */
-function editsOf(id: string, queries: string[] | null, bias: number, head: number | undefined): RowEdit[] {
+/**
+ * The edits that say a bias of a key with queries, null for all, or a bias for each of them; a list of none names
+ * no pair.
+ */
+function editsOf(
+  id: string,
+  queries: readonly string[] | null,
+  said: number | readonly number[],
+  head: number | undefined,
+): RowEdit[] {
   const ofHead = head === undefined ? {} : { head }, edits: RowEdit[] = [];
-  const edit = (mask: MaskEdit) => edits.push({ id, row: null, mask });
-  if (queries === null) edit({ queries: [], bias, ...ofHead });
-  for (let at = 0; at < (queries?.length ?? 0); at += MASKED_QUERIES) {
-    edit({ queries: queries?.slice(at, at + MASKED_QUERIES) ?? [], bias, ...ofHead });
+  const edit = (mask: MaskEdit) => edits.push({ id, row: null, mask: { ...mask, ...ofHead } });
+  if (queries === null) edit({ queries: [], bias: said as number });
+  for (let at = 0; queries !== null && at < queries.length; at += MASKED_QUERIES) {
+    const end = at + MASKED_QUERIES, part = { queries: queries.slice(at, end) };
+    const biases = typeof said === "number" ? [said] : said.slice(at, end), [bias] = biases;
+    // Programs from before blocks read what is the same for all queries.
+    edit(biases.every((other) => other === bias) ? { ...part, bias } : { ...part, bias: 0, biases });
   }
   return edits;
 }

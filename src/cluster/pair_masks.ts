@@ -16,6 +16,8 @@ export interface MaskEdit {
   readonly queries: readonly string[];
   /** A number of float32 range, or −∞. */
   readonly bias: number;
+  /** A bias for each of the queries, of a key, in the place of `bias`. */
+  readonly biases?: readonly number[];
   /** The head that it is said of; all unless given. */
   readonly head?: number;
 }
@@ -123,14 +125,16 @@ export class PairMasks {
   }
 
   /** Says something of a key. */
-  sayOfKey(key: string, { queries, bias, head }: MaskEdit): void {
-    const said = { stamp: ++this.#stamp, bias }, before = this.#keys.get(key);
+  sayOfKey(key: string, { queries, bias, biases, head }: MaskEdit): void {
+    const stamp = ++this.#stamp, said = { stamp, bias }, before = this.#keys.get(key);
     const masks = this.#queries.map((_, at): HeadMask => {
       const old = before?.[at] ?? NO_MASK;
       if (head !== undefined && head !== at) return old;
       if (queries.length === 0) return { all: said, pairs: NO_MASK.pairs };
       const pairs = new Map(old.pairs);
-      for (const query of queries) pairs.set(query, said);
+      for (const [at, query] of queries.entries()) {
+        pairs.set(query, biases === undefined ? said : { stamp, bias: biases[at] });
+      }
       return { all: old.all, pairs };
     });
     this.#keys.set(key, masks);

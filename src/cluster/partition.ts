@@ -166,8 +166,10 @@ export class Partition {
       this.#sums.set(id, held);
     }
     const { sums } = held, { first, end } = this.#changes;
-    if (sums.changes < first) sums.lose();
-    for (let at = Math.max(sums.changes, first); at < end; at++) {
+    // A key that has changed often, as under a block of a mask, is looked at once if sums are built anew.
+    if (sums.changes < first || end - sums.changes > 2 * this.#keys.count) sums.lose();
+    // Between calls either all heads are lost or none is.
+    for (let at = sums.isLost ? end : sums.changes; at < end; at++) {
       const change = this.#changes.at(at);
       if (change.had) sums.change(-1, this.#termOf(id, change, 0));
       if (change.has) sums.change(1, this.#termOf(id, change, 1));

@@ -141,6 +141,7 @@ export class SaidMasks {
       return (one.key === "" || (one.key === key && at >= born)) && (one.head ?? head) === head &&
         (one.queries.length === 0 || one.queries.includes(query));
     });
+    if (last?.biases) return last.biases[last.queries.indexOf(query)];
     return last?.bias ?? this.#firstBias(query, key, head);
   }
 

@@ -5,7 +5,6 @@ import { connectWith } from "../../src/cluster/connect.ts";
 import type {
   ClusterEdit,
   ClusterHost,
-  ClusterKey,
   ClusterMemory,
   ClusterOutput,
   ClusterShape,
@@ -15,22 +14,14 @@ import type {
 import { ClusterError, LogError } from "../../src/cluster/mod.ts";
 import { IdError } from "../../mod.ts";
 import type { BatchForms } from "../../src/cluster/batch.ts";
-import { partitionOf, toConfig } from "../../src/cluster/cluster_config.ts";
+import { toConfig } from "../../src/cluster/cluster_config.ts";
 import { formsOf } from "../../src/cluster/exact_sums.ts";
 import { joinTokens } from "../../src/cluster/token.ts";
-import { referenceAttention } from "../../src/numerics/reference.ts";
 import type { ModelRule } from "../memory_model.ts";
 import { Random } from "../random.ts";
-import {
-  ONE_HEAD_RULES,
-  PLAIN_RULE,
-  randomPlace,
-  ruledCase,
-  type RuledRow,
-  ruleOptions,
-  twoHeads,
-} from "./ruled_model.ts";
-import { Fault, MOST_BOUND, SimJudge, TURN_ROUNDING } from "./sim_judge.ts";
+import { ONE_HEAD_RULES, PLAIN_RULE, randomPlace, ruleOptions, twoHeads } from "./ruled_model.ts";
+import { Fault, MOST_BOUND, SimJudge } from "./sim_judge.ts";
+import { type Asked, LastChecks } from "./sim_last_checks.ts";
 import type { Action, Run } from "./sim_run.ts";
 import { CALM, type SimNode, SimWorld, type Weather } from "./sim_world.ts";
 
@@ -45,14 +36,6 @@ export interface Outcome {
   readonly snapshots: number;
   readonly milliseconds: number;
   readonly timers: number;
-}
-
-/** What was asked of a key: whether it was acknowledged is known later. */
-interface Asked {
-  /** null for a deletion; a row of no numbers for a move. */
-  readonly row: Float32Array | null;
-  readonly position: number;
-  state: "open" | "acknowledged" | "unknown";
 }
 
 interface Client {
@@ -334,6 +317,11 @@ class Simulation {
       const kind = random.below(3), entry = random.pick<boolean | number>([false, false, true, 0.5, -1]);
       const keys = kind === 0 ? {} : { keys: some(`${client.node.name} `, 8) };
       const ofHead = this.#run.heads === 2 && random.next() < 0.6 ? { head: random.below(2) } : {};
+      if (this.#run.heads === 2 && random.next() < 0.3) {
+        const block = { keys: some(`${client.node.name} `, 8), queries: some("q", QUERIES) };
+        const entries = block.queries.map(() => block.keys.map(() => random.pick([0, -Infinity, 0.5, -2])));
+        return { kind: "setMask", entries, ...block, ...ofHead };
+      }
       return {
         kind: "setMask",
         entry,
@@ -434,77 +422,15 @@ class Simulation {
     const after = this.#token;
     const answer = await time.until(memory.read(ids, { after, timeoutMs: 60_000 }), 100_000);
     this.#judge.judge(ids, answer, after);
-    await this.#checkOthers(memory, ids, after, this.#judge.keysAt(answer.partitions));
     for (const name of this.#shifts) this.#judge.checkShift(name);
     const keys = this.#judge.keysAt(answer.partitions);
-    for (const client of [...this.#old, ...this.#clients]) await this.#checkKeys(memory, client, after, keys);
+    const last = new LastChecks({ time, memory, after, keys, rule: this.#rule, run: this.#run });
+    await last.checkQueries(ids.map((id, at) => {
+      return { id, row: this.#queryRow(new Random(100 + at)), position: this.#placed(11 * at).position ?? 0 };
+    }));
+    for (const client of [...this.#old, ...this.#clients]) await last.checkKeys(client.keys);
     for (const { host } of this.#hosts) this.#counts.snapshots += host.status().snapshots;
     await this.#checkReplicas(memory, ids, after);
-  }
-
-  /** Heavy keys, log-sum-exps and rows of queries, where nobody edits. */
-  async #checkOthers(
-    memory: ClusterMemory,
-    ids: readonly string[],
-    after: ClusterToken,
-    keys: ReadonlyMap<string, RuledRow>,
-  ): Promise<void> {
-    const { time } = this.#world, options = { after, timeoutMs: 60_000 }, all = [...keys];
-    const rows = await time.until(memory.getQueries(ids, options), 100_000);
-    const sums = await time.until(memory.logSumExp(ids, options), 100_000);
-    const { heads } = this.#rule;
-    for (const [at, id] of ids.entries()) {
-      const row = this.#queryRow(new Random(100 + at));
-      if (JSON.stringify(rows[at]) !== JSON.stringify(row)) throw new Fault(`query ${id} is another`);
-      const position = this.#forms.places === null ? 0 : 11 * at, asked = [{ row, position, id }];
-      const expected = referenceAttention(ruledCase(this.#rule, keys.values(), asked));
-      for (let head = 0; head < heads; head++) {
-        const sum = expected.logSumExp[0][head], found = sums[at * heads + head];
-        if (!(found === sum || Math.abs(found - sum) < this.#near)) {
-          throw new Fault(`log-sum-exp of ${id}, head ${head}, is ${found}, expected ${sum}`);
-        }
-        // Keys that the query may not attend to weigh nothing, and are left out.
-        const heavy = all.map(([key], slot) => ({ id: key, weight: expected.weights[0][head][slot] }))
-          .filter(({ weight }) => weight > 0)
-          .sort((a, b) => b.weight - a.weight);
-        this.#checkHeavy(id, await time.until(memory.topKeys(id, 5, { ...options, head }), 100_000), heavy);
-      }
-    }
-  }
-
-  /** The distance from the model that counts as none. */
-  get #near(): number {
-    return this.#rule.rotary ? TURN_ROUNDING : 1e-9;
-  }
-
-  #checkHeavy(id: string, found: readonly ClusterKey[], expected: readonly ClusterKey[]): void {
-    const near = this.#near;
-    const isRight = found.length === Math.min(5, expected.length) && found.every(({ id, weight }, rank) => {
-      const own = expected.find((one) => one.id === id);
-      return own && Math.abs(own.weight - weight) < near && Math.abs(expected[rank].weight - weight) < near;
-    });
-    if (!isRight) throw new Fault(`the heaviest keys of ${id} are ${JSON.stringify(found)}`);
-  }
-
-  /** A key is what was acknowledged last, or what was asked for after that and not acknowledged. */
-  async #checkKeys(
-    memory: ClusterMemory,
-    { keys }: Client,
-    after: ClusterToken,
-    places: ReadonlyMap<string, RuledRow>,
-  ): Promise<void> {
-    const ids = [...keys.keys()];
-    if (ids.length === 0) return;
-    const rows = await this.#world.time.until(memory.getKeys(ids, { after, timeoutMs: 60_000 }), 100_000);
-    ids.forEach((id, at) => {
-      const found = rows[at], row = found && [...found.key, ...found.value, found.position ?? 0];
-      const states = statesOf(keys.get(id) ?? [], this.#run.hasShifts);
-      const isThere = states.has(JSON.stringify(this.#run.hasShifts && row ? [...row.slice(0, -1), 0] : row));
-      const isPlaced = (found?.position ?? 0) === (places.get(id)?.position ?? 0);
-      if (isThere && isPlaced) return;
-      const partition = partitionOf(id, this.#run.partitions);
-      throw new Fault(`key ${id} of partition ${partition} is not what was acknowledged`);
-    });
   }
 
   /** A host that is built anew from the log answers with the same bits. */
@@ -533,20 +459,4 @@ function randomWeather(random: Random): Weather {
     doubled: random.pick([0, 0.1, 0.4]),
     delay: random.pick([2, 30, 300]),
   };
-}
-
-/** What a key may be, as text, its position apart where all rows move: what was acknowledged has happened, what is unknown has happened or not. */
-function statesOf(asked: readonly Asked[], isUnplaced: boolean): Set<string> {
-  let states = new Map<string, readonly number[] | null>([["null", null]]);
-  for (const { row, position: place, state } of asked) {
-    const position = isUnplaced ? 0 : place;
-    const after: typeof states = state === "acknowledged" ? new Map() : new Map(states);
-    for (const before of states.values()) {
-      const moved = before && [...before.slice(0, -1), position];
-      const now = row === null ? null : row.length === 0 ? moved : [...row, position];
-      after.set(JSON.stringify(now), now);
-    }
-    states = after;
-  }
-  return new Set(states.keys());
 }

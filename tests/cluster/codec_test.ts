@@ -226,3 +226,17 @@ Deno.test("cluster: a plan gives each partition to as many hosts as there may be
     }
   }
 });
+
+Deno.test("cluster: a record with a number that no client writes is damage", () => {
+  const head = { client: "c", number: 1, known: 0, previous: NO_HASH };
+  for (const kind of ["keys", "queries"] as const) {
+    for (const bad of [NaN, Infinity, -Infinity]) {
+      const edits = [{ id: "a", row: Float32Array.of(1, bad, 2) }];
+      assertThrows(
+        () => decodeBatch(encodeBatch({ ...head, kind, edits }), kind, 3),
+        Damage,
+        `row has ${bad}`,
+      );
+    }
+  }
+});

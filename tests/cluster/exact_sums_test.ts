@@ -93,7 +93,7 @@ Deno.test("cluster: sums have the same bits patched, rebuilt, and in another ord
       patched.apply(edits);
       if (random.next() < 0.5) stateOf(patched.partition, `q${random.below(3)}`, queries[0], columns);
       if (random.next() < 0.6) continue;
-      const fresh = new Writer(scoring), order = [...live].sort(() => random.next() - 0.5);
+      const fresh = new Writer(scoring), order = random.shuffled(live);
       fresh.apply(order.map(([id, row]) => ({ id, row })));
       for (const [at, query] of queries.entries()) {
         const one = stateOf(patched.partition, `r${at}`, query, columns);
@@ -111,7 +111,9 @@ Deno.test("cluster: sums of scores of any size have the same bits patched, rebui
       const random = new Random(seed), sign = random.pick([1, -1]);
       const scoring = { layout: shape, scale: Math.min(size, 2 ** 120), softcap: 0 },
         where = `${size}, seed ${seed}`;
-      const rest = size / scoring.scale, spread = random.pick([0, 2 ** -20, 1]);
+      const asked = Math.min(size / scoring.scale, 2 ** 120),
+        rest = size / scoring.scale / asked,
+        spread = random.pick([0, 2 ** -20, 1]);
       // Scores that are equal, neighbours in float32, or apart, with values of many sizes.
       const hostile = () => {
         const key = [1, 1 + 2 ** -23, 1 + spread * random.next()].map((x) => sign * rest * x);
@@ -119,7 +121,7 @@ Deno.test("cluster: sums of scores of any size have the same bits patched, rebui
         return Float32Array.of(random.pick(key), random.pick([0, 2 ** -30]), ...value);
       };
       const patched = new Writer(scoring), live = new Map<string, Float32Array<ArrayBuffer>>();
-      const query = Float32Array.of(1, 1);
+      const query = Float32Array.of(asked, 1);
       for (let step = 0; step < 40; step++) {
         const id = `k${random.below(12)}`, row = random.next() < 0.35 ? null : hostile();
         if (row === null) live.delete(id);
@@ -127,7 +129,7 @@ Deno.test("cluster: sums of scores of any size have the same bits patched, rebui
         patched.apply([{ id, row }]);
         const one = stateOf(patched.partition, "q", query, columns);
         if (random.next() < 0.6) continue;
-        const fresh = new Writer(scoring), order = [...live].sort(() => random.next() - 0.5);
+        const fresh = new Writer(scoring), order = random.shuffled(live);
         fresh.apply(order.map(([id, row]) => ({ id, row })));
         assertEquals(
           bitsOf(one),

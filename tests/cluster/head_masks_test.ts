@@ -127,7 +127,9 @@ function randomEdit(random: Random, rule: ModelRule, live: Map<string, RuledRow>
   if (kind < 0.5) {
     const key = random.next() < 0.3 ? "" : id, count = key === "" ? 1 + random.below(2) : random.below(3);
     const ofHead = random.next() < 0.6 ? { head: random.below(rule.heads) } : {};
-    const mask = { queries: QUERY_IDS.slice(0, count), bias: random.pick(ENTRIES), ...ofHead };
+    const isBlock = key !== "" && count > 0 && random.next() < 0.5, bias = isBlock ? 0 : random.pick(ENTRIES);
+    const block = isBlock ? { biases: Array.from({ length: count }, () => random.pick(ENTRIES)) } : {};
+    const mask = { queries: QUERY_IDS.slice(0, count), bias, ...block, ...ofHead };
     if (key === "" || had) said.say(key, mask);
     return { id: key, row: null, mask };
   }
@@ -410,6 +412,22 @@ Deno.test("cluster: a config of a mask that is not whole is damaged, and records
   assertThrows(() => decodeBatch(encode(2), "keys", 2, formsOf(scoring)), Damage, "head 2");
   const shared = toConfig("test", { ...shape, editableMask: true }, "c");
   assertThrows(() => decodeBatch(encode(1), "keys", 2, formsOf(shared.scoring)), Damage, "kind 6");
+  const block = (change: object, id = "a") => {
+    const mask = { queries: ["q", "ä"], bias: 0, biases: [-Infinity, 0.5], head: 1, ...change };
+    const edits = [{ id, row: null, mask }];
+    return encodeBatch({ kind: "keys", client: "c", number: 1, known: 0, previous: NO_HASH, edits });
+  };
+  const read = (bytes: Uint8Array<ArrayBuffer>) =>
+    decodeBatch(bytes, "keys", 2, formsOf(scoring)).edits[0].mask;
+  assertEquals(read(block({})), { queries: ["q", "ä"], bias: 0, biases: [-Infinity, 0.5], head: 1 });
+  assertEquals(read(block({ head: undefined }))?.head, undefined);
+  for (
+    const change of [{ head: 2 }, { biases: [NaN, 1] }, { biases: [1e39, 1] }, { queries: [], biases: [] }]
+  ) {
+    assertThrows(() => read(block(change)), Damage);
+  }
+  assertThrows(() => read(block({}, "")), Damage);
+  assertThrows(() => decodeBatch(block({}), "keys", 2, formsOf(shared.scoring)), Damage, "head 1");
   const fixed = toConfig("test", { ...shape, mask }, "c");
   assertThrows(() => decodeBatch(encode(1), "keys", 2, formsOf(fixed.scoring)), Damage, "kind 6");
 });

@@ -125,7 +125,7 @@ for (const [name, rule] of Object.entries(RULES)) {
         }
         if (random.next() < 0.5) stateOf(patched.partition, `q${random.below(2)}`, queries[0], columns);
         if (random.next() < 0.6) continue;
-        const fresh = new Writer(config), order = [...live].sort(() => random.next() - 0.5);
+        const fresh = new Writer(config), order = random.shuffled(live);
         fresh.apply(order.map(([id, { row, position }]) => {
           return { id, row: row.slice(), ...(isPlaced ? { position } : {}) };
         }));

@@ -126,7 +126,7 @@ Deno.test("views of any strides are the rows that they are of", async () => {
   for (let turn = 0; turn < 200; turn++) {
     const shape = [1, 1 + random.below(3), 1 + random.below(4), 1 + random.below(4)];
     const numbers = numbersOf(random, shape);
-    const order = [0, ...[1, 2, 3].sort(() => random.next() - 0.5)];
+    const order = [0, ...random.shuffled([1, 2, 3])];
     const { data, shape: lengths } = permuted(numbers, shape, order);
     const gap = random.below(3), offset = random.below(4);
     // Stretched, so that other numbers lie between, and turned around where the sign is −.

@@ -18,7 +18,7 @@ import { BACKENDS } from "../backends_here.ts";
 /** A row of which some numbers are 0, and its sparse form in a random order. */
 function sparseRow(random: Random, length: number): { dense: Float32Array; sparse: SparseRow } {
   const dense = random.row(length).map((x) => random.below(3) === 0 ? x : 0);
-  const indices = Array.from(dense.keys()).filter((c) => dense[c] !== 0).sort(() => random.next() - 0.5);
+  const indices = random.shuffled(Array.from(dense.keys()).filter((c) => dense[c] !== 0));
   return { dense, sparse: { indices, values: indices.map((c) => dense[c]) } };
 }
 
