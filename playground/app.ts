@@ -395,7 +395,8 @@ export class App {
     if (!this.#look) return;
     const [row, slot] = pair ? [pair[0], this.#mapSlots[pair[1]]] : [this.#query, this.#slot];
     const weight = this.#look.weights[row][slot];
-    placeOf("readout").textContent = weight === undefined
+    // A key that was deleted stays chosen, and is on no map.
+    placeOf("readout").textContent = weight === undefined || !this.#mapSlots.includes(slot)
       ? ""
       : `${ASKER_NAMES[row]} → key ${slot}: ${weight.toPrecision(4)}`;
   }

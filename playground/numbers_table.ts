@@ -37,7 +37,11 @@ function costRows(
       "last",
       last,
     ),
-    rowOfThree(`multiply-adds, all ${readable(edits)} edits`, "total", total),
+    rowOfThree(
+      edits === 1 ? "multiply-adds in all" : `multiply-adds, all ${readable(edits)} edits`,
+      "total",
+      total,
+    ),
     rowOfThree("… of computing again", "share", share(total), (part) => `${readable(part * 100)} %`),
     rowOfThree("time, edits and answer", "ms", ms, milliseconds),
   ];

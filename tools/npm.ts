@@ -2,12 +2,14 @@
 // GitHub the package names the repository that the workflow runs in, which provenance asks for.
 
 import { fileURLToPath } from "node:url";
+import { takeArguments } from "../studies/command_line.ts";
 import { buildPackage, SCRIPT } from "./npm/build.ts";
 
-if (Deno.args.length > 0) {
-  console.error(`npm: ${JSON.stringify(Deno.args[0])} was given, expected nothing`);
-  Deno.exit(2);
-}
+takeArguments({
+  task: "npm",
+  about: "Writes the package for npm: npm/attune-attention-VERSION.tgz.",
+  options: {},
+});
 const server = Deno.env.get("GITHUB_SERVER_URL"), path = Deno.env.get("GITHUB_REPOSITORY");
 const repository = server === undefined || path === undefined ? {} : { repository: `${server}/${path}` };
 const folder = fileURLToPath(new URL("../npm/", import.meta.url)).replace(/\/$/, "");

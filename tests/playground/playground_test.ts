@@ -261,13 +261,19 @@ Deno.test({
         /^Key 17 at .* at most .* wait/.test(text ?? ""), "what is said");
 
       await page.keyboard.press("Delete");
-      await becomes(() =>
-        page.locator("[data-handle=k17]").count(), (count) =>
-        count === 0, "the deleted key");
+      await becomes(
+        () =>
+          page.locator("[data-handle=k17]").count(),
+        (count) =>
+          count === 0,
+        "the deleted key",
+      );
       const { answer } = await engineSays(sea.filter((_, slot) => slot !== 17), FIRST_VIEW.query);
-      await becomes(() =>
-        numberIn(page, "exact"), (shown) =>
-        Math.abs(shown - answer) < CLOSE, "the answer without it");
+      await becomes(
+        () => numberIn(page, "exact"),
+        (shown) => Math.abs(shown - answer) < CLOSE,
+        "the answer without it",
+      );
       assert(
         await page.evaluate("document.activeElement.dataset.handle?.startsWith('k')"),
         "the focus goes on",
@@ -275,9 +281,11 @@ Deno.test({
 
       const plane = (await page.locator(".plane").boundingBox())!;
       await page.mouse.dblclick(plane.x + plane.width * 0.5, plane.y + plane.height * 0.1);
-      await becomes(() =>
-        page.locator("[data-handle=k17]").count(), (count) =>
-        count === 1, "the slot that was free");
+      await becomes(
+        () => page.locator("[data-handle=k17]").count(),
+        (count) => count === 1,
+        "the slot that was free",
+      );
       assertEquals(await page.locator("#key-title").textContent(), "Key 17");
       assertQuiet(watched);
     }),
@@ -308,6 +316,39 @@ Deno.test({
       SMALL,
       { hasTouch: true, viewport: { width: 390, height: 800 } },
     ),
+});
+
+Deno.test({
+  name:
+    "playground page: a chosen key that is deleted leaves neither a frame on the map nor a weight below it",
+  ...needsBrowser,
+  fn: () =>
+    withPage(async (watched) => {
+      const { page } = watched;
+      // The frame around the chosen key's column, in the orange of the light palette.
+      const framed = async () =>
+        Number(
+          await page.evaluate(`(() => {
+            const canvas = document.querySelector("#map canvas");
+            const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+            copy.drawImage(canvas, 0, 0);
+            const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+            let count = 0;
+            for (let at = 0; at < data.length; at += 4) {
+              if (data[at] === 0xd5 && data[at + 1] === 0x5e && data[at + 2] === 0) count++;
+            }
+            return count;
+          })()`),
+        );
+      await becomes(framed, (count) => count > 0, "the frame of the chosen key");
+      await page.getByRole("button", { name: "Delete it" }).click();
+      await becomes(() => page.locator("#key-title").textContent(), (text) =>
+        text === "No key is chosen", "the title");
+      await becomes(framed, (count) =>
+        count === 0, "the frame of a key that is not there");
+      assertEquals(await page.locator("#readout").textContent(), "");
+      assertQuiet(watched);
+    }, SMALL),
 });
 
 Deno.test({

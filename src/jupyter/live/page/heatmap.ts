@@ -14,6 +14,7 @@ export interface MapScene {
   readonly queryLabels: readonly string[];
   readonly keyLabels: readonly string[];
   readonly row: number;
+  /** The key that is picked, by its place among the labels; −1 for none. */
   readonly key: number;
 }
 
@@ -134,13 +135,15 @@ export class Heatmap {
     bottom: number,
   ): void {
     context.lineWidth = 2;
-    context.strokeStyle = theme.edited;
-    context.strokeRect(
-      this.#left + key * this.#width - 1,
-      this.#top - 1,
-      this.#width + 1,
-      bottom - this.#top + 1,
-    );
+    if (key >= 0) {
+      context.strokeStyle = theme.edited;
+      context.strokeRect(
+        this.#left + key * this.#width - 1,
+        this.#top - 1,
+        this.#width + 1,
+        bottom - this.#top + 1,
+      );
+    }
     context.strokeStyle = theme.exact;
     context.strokeRect(
       this.#left - 1,
