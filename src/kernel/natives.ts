@@ -12,6 +12,7 @@ export const {
   Array,
   ArrayBuffer,
   Boolean,
+  BroadcastChannel,
   clearImmediate,
   clearInterval,
   clearTimeout,

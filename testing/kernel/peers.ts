@@ -16,6 +16,7 @@ export interface Snippets {
   readonly nothing: string;
   readonly later: (milliseconds: number) => string;
   readonly lateError: string | null;
+  readonly thread: (text: string) => string;
   readonly html: string;
   readonly records: string;
   readonly finallyWaits: string;
@@ -51,6 +52,10 @@ const JAVASCRIPT: Snippets = {
   nothing: "null",
   later: (milliseconds) => `setTimeout(() => console.log("late"), ${milliseconds}); 0`,
   lateError: `setTimeout(() => { throw new Error("nobody caught this") }, 10); 0`,
+  thread: (text) =>
+    `var thread = new Worker("data:text/javascript," + encodeURIComponent('console.log(${
+      JSON.stringify(text)
+    })'), { type: "module" }); 0`,
   html: "",
   records: `[{ name: "a", n: 1 }, { name: "b", n: 2 }]`,
   finallyWaits:
@@ -87,6 +92,8 @@ const PYTHON: Snippets = {
     `import threading; threading.Timer(${milliseconds / 1000}, lambda: print("late")).start(); 0`,
   lateError:
     `import threading\ndef fail(): raise ValueError("nobody caught this")\nthreading.Timer(0.01, fail).start(); 0`,
+  thread: (text) =>
+    `import threading; threading.Thread(target=lambda: print(${JSON.stringify(text)})).start(); 0`,
   html: `from IPython.display import display, HTML; display(HTML("<b>x</b>")); 0`,
   records: `[{ "name": "a", "n": 1 }, { "name": "b", "n": 2 }]`,
   finallyWaits:
@@ -149,6 +156,10 @@ export function kernelPeers({ python, ijskernel, tslab }: PeerPrograms): KernelP
         ask: `$$.async(); $$.input({ prompt: "who?" }, (error, reply) => $$.sendResult(reply.value))`,
         html: `$$.html("<b>x</b>")`,
         module: `require("node:path").basename("/a/42")`,
+        thread: (text) =>
+          `new (require("node:worker_threads").Worker)('console.log(${
+            JSON.stringify(text)
+          })', { eval: true }); 0`,
         spawn:
           `const started = require("node:child_process").spawn("sleep", ["1000"], { stdio: "ignore" }); console.log(started.pid)`,
       }, (file) => [ijskernel, file, "--protocol=5.1"])]
