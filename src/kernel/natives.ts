@@ -30,6 +30,7 @@ export const {
   Number,
   performance,
   Promise,
+  Proxy,
   queueMicrotask,
   ReadableStream,
   Set,

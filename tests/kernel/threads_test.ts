@@ -1,3 +1,5 @@
+// Full suite: it starts many workers.
+//
 // Workers that cells start: what they print is shown below the cell that has started them, and they see the same as in the
 // stock kernel.
 
@@ -54,6 +56,11 @@ Deno.test("what a worker prints is shown below the cell that has started it", as
     `import { part } from "./part.ts"; console.log(part, import.meta.url === location.href, self.name); console.error("err");
      postMessage((await (await fetch("./part.ts")).text()).length)`,
   );
+  await Deno.writeTextFile(
+    `${folder}/node.mjs`,
+    `import { workerData } from "node:worker_threads"; import process from "node:process";
+     console.log(workerData, import.meta.filename === process.argv[1], ...process.argv.slice(1).map((word) => word.split("/").at(-1)))`,
+  );
   const { kernel, printed } = await startHeard();
   await using _ = kernel;
   await run(kernel, START);
@@ -81,6 +88,17 @@ Deno.test("what a worker prints is shown below the cell that has started it", as
       `await word(start(data("for (let i = 0; i < 3000; i++) console.log(i); postMessage(1)")))`,
       `${Array.from({ length: 3000 }, (_, i) => i).join("\n")}\n`,
     ],
+    [
+      `import { Worker as NodeWorker } from "node:worker_threads"; var { default: all } = await import("node:worker_threads");
+       var end = (worker) => new Promise((done) => worker.on("exit", done));
+       await end(new NodeWorker("const a = 'by node'; console.log(a)", { eval: true }))`,
+      "by node\n",
+    ],
+    [
+      `await end(new all.Worker(new URL("file://${folder}/node.mjs"), { workerData: 7, argv: ["x"] }))`,
+      "7 true node.mjs x\n",
+    ],
+    [`await end(new NodeWorker("${folder}/node.mjs", { workerData: 8 }))`, "8 true node.mjs\n"],
     [
       `class Mine extends Worker { own = 1 } await word(new Mine(data("console.log('mine'); postMessage(1)"), { type: "module" }))`,
       "mine\n",
@@ -127,7 +145,7 @@ const MODULES: Readonly<Record<string, string>> = {
     `postMessage([import.meta.url, location.href, String(location), location.protocol, location.pathname, self.name,
     location instanceof WorkerLocation, typeof Deno.mainModule, Object.keys(self).filter((key) => /^[a-z]/.test(key)).sort(),
     import.meta.filename, import.meta.dirname, typeof importScripts, postMessage.name, postMessage.length, close.name, fetch.name, fetch.length,
-    Worker.name, Worker.length, Request.name, new Request("http://localhost/a").url, console.log.name, typeof console.clear])`,
+    process.argv.slice(1), Worker.name, Worker.length, Request.name, new Request("http://localhost/a").url, console.log.name, typeof console.clear])`,
   "addresses that are relative": `const seen = [];
     for (const look of [() => new Request("./a").url, () => new Worker("./nowhere", { type: "classic" }), () => fetch("http://[")]) {
       try { seen.push(String(await look())) } catch (error) { seen.push(error.name) } }

@@ -13,11 +13,13 @@ export interface ThreadSettings {
   readonly origin: unknown;
   /** The address of the worker's module; null where that is not another one than without this part. */
   readonly href: string | null;
+  /** Whether it is a worker of Node. */
+  readonly isNode: boolean;
 }
 
 type Scope = typeof globalThis;
 /** Gives a module, or a program, that prepares a thread, whose own module has an address. */
-export type Preparation = (href: string | null) => string | null;
+export type Preparation = (href: string | null, isNode: boolean) => string | null;
 type Names = Record<string, unknown>;
 
 /** Begins in a thread. */
@@ -35,12 +37,12 @@ export function beginThread(
     return;
   }
   const programFor = (href: string | null) =>
-    `(${beginThread})(globalThis,${JSON.stringify({ ...settings, href })},${open},${wrap});`;
+    `(${beginThread})(globalThis,${JSON.stringify({ ...settings, href, isNode: false })},${open},${wrap});`;
   wrap(scope, (href) => `data:text/javascript,${encodeURIComponent(programFor(href))}`);
 }
 
 /** Has a thread print to the proxy; false where it cannot. */
-export function openThread(scope: Scope, { channel, origin, href }: ThreadSettings): boolean {
+export function openThread(scope: Scope, { channel, origin, href, isNode }: ThreadSettings): boolean {
   const {
     BroadcastChannel,
     console,
@@ -133,6 +135,10 @@ export function openThread(scope: Scope, { channel, origin, href }: ThreadSettin
     );
   }
   if (href === null) return true;
+  if (isNode && href.startsWith("file:")) {
+    const { argv, getBuiltinModule } = scope.process;
+    argv[1] = getBuiltinModule("node:url").fileURLToPath(href);
+  }
   // The runtime takes the module that begins here for the worker's, and addresses for relative to that.
   const here = new URL(href),
     parts = "hash host hostname href origin pathname port protocol search".split(" ");
@@ -161,8 +167,14 @@ export function openThread(scope: Scope, { channel, origin, href }: ThreadSettin
   return true;
 }
 
-/** Has the workers that are made from now on prepared. Where one cannot be, it is made as ever. */
-export function wrapWorkers(scope: Scope, preparationFor: Preparation): void {
+/**
+ * Has the workers that are made from now on prepared. Where one cannot be, it is made as ever. Returns what gives the address of
+ * a module that prepares a worker and imports another module; null where that could be told.
+ */
+export function wrapWorkers(
+  scope: Scope,
+  preparationFor: Preparation,
+): (specifier: unknown, isNode: boolean) => string | null {
   const {
     Blob,
     decodeURIComponent,
@@ -217,14 +229,14 @@ export function wrapWorkers(scope: Scope, preparationFor: Preparation): void {
     }
   };
   /** The address of a module that does more than another one; null where that could be told. */
-  const addressFor = (specifier: unknown): string | null => {
+  const addressFor = (specifier: unknown, isNode: boolean): string | null => {
     if (typeof specifier !== "string" && !(specifier instanceof URL)) return null;
     // Only within a worker an address may be relative.
     const base = scope.location?.href, given = String(specifier);
     if (!URL.canParse(given, base)) return null;
     const url = new URL(given, base), blob = blobs.get(url.href);
     if (blob) {
-      const bridge = preparationFor(null);
+      const bridge = preparationFor(null, isNode);
       if (bridge === null) return null;
       // What a module imports runs first, wherever it says so.
       const both = new Blob([blob, `\n;import ${JSON.stringify(bridge)};`], { type: blob.type });
@@ -239,7 +251,7 @@ export function wrapWorkers(scope: Scope, preparationFor: Preparation): void {
     ) {
       return null;
     }
-    const bridge = preparationFor(url.href);
+    const bridge = preparationFor(url.href, isNode);
     if (bridge === null) return null;
     const both = `import ${JSON.stringify(bridge)};import ${JSON.stringify(url.href)};`;
     return `data:text/javascript,${encodeURIComponent(both)}`;
@@ -255,10 +267,11 @@ export function wrapWorkers(scope: Scope, preparationFor: Preparation): void {
     construct: (target, [specifier, options, ...rest], by) => {
       const isModule = options !== null && typeof options === "object" &&
         Object.getOwnPropertyDescriptor(options, "type")?.value === "module";
-      const address = isModule ? addressFor(specifier) : null;
+      const address = isModule ? addressFor(specifier, false) : null;
       return Reflect.construct(target, [address ?? absolute(specifier), options, ...rest], by);
     },
   });
   define(Worker.prototype, "constructor", Wrapped);
   define(scope, "Worker", Wrapped);
+  return addressFor;
 }

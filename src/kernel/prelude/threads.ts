@@ -4,7 +4,20 @@
  * Invariant: what a worker has printed before it told the cell something is shown before the cell is over.
  */
 
-import { Atomics, BroadcastChannel, encodeURIComponent, globalObject, JSON, String } from "../natives.ts";
+import { pathToFileURL } from "node:url";
+import workerThreads from "node:worker_threads";
+import {
+  Atomics,
+  BroadcastChannel,
+  encodeURIComponent,
+  globalObject,
+  JSON,
+  Object,
+  Proxy,
+  Reflect,
+  String,
+  URL,
+} from "../natives.ts";
 import { HEARS_THREADS } from "./flow.ts";
 import type { Origin } from "./outputs.ts";
 import { beginThread, openThread, wrapWorkers } from "./thread_part.ts";
@@ -25,15 +38,20 @@ export class Threads {
     this.#counter = counter;
   }
 
-  /** Replaces `Worker`; `originNow` says what the running code belongs to. */
+  /** Replaces `Worker`, and that of Node; `originNow` says what the running code belongs to. */
   install(originNow: () => Origin | null): void {
     const parts = [openThread, wrapWorkers].map(String).join(","), begin = String(beginThread);
-    wrapWorkers(globalObject, (href) => {
+    const program = (href: string | null, isNode: boolean) => {
       if (!this.#isHeard()) return null;
       this.#line ??= new BroadcastChannel(this.#name);
-      const settings = JSON.stringify({ channel: this.#name, origin: originNow(), href });
-      return `data:text/javascript,${encodeURIComponent(`(${begin})(globalThis,${settings},${parts});`)}`;
+      const settings = JSON.stringify({ channel: this.#name, origin: originNow(), href, isNode });
+      return encodeURIComponent(`(${begin})(globalThis,${settings},${parts});`);
+    };
+    const addressFor = wrapWorkers(globalObject, (href, isNode) => {
+      const code = program(href, isNode);
+      return code === null ? null : `data:text/javascript,${code}`;
     });
+    replaceNode(addressFor, () => program(null, true));
   }
 
   #isHeard(): boolean {
@@ -47,4 +65,39 @@ export class Threads {
     this.#line.postMessage(["fenced", ++this.#fence]);
     return this.#fence;
   }
+}
+
+/** Replaces the workers of Node; `program` gives what prepares one, encoded. */
+function replaceNode(
+  addressFor: (specifier: unknown, isNode: boolean) => string | null,
+  program: () => string | null,
+): void {
+  const { Worker: Native } = workerThreads;
+  const prepared = (file: unknown, options: Record<string, unknown>): unknown => {
+    // What their owner reads is not shown.
+    if (options.stdout || options.stderr) return file;
+    if (!options.eval) {
+      const isPath = typeof file === "string" && /^(\.{0,2}[\\/]|[a-z]:[\\/])/i.test(file);
+      // Node takes no other address as a text.
+      const url = isPath ? pathToFileURL(file as string) : file instanceof URL ? file : null;
+      const address = addressFor(url, true);
+      return address === null ? file : new URL(address);
+    }
+    const code = typeof file === "string" ? program() : null;
+    if (code === null) return file;
+    // A text at its beginning makes a program strict; its lines keep their numbers.
+    const strict = /^\s*(["'])use strict\1/.test(file as string) ? '"use strict";' : "";
+    return `${strict}(0,eval)(decodeURIComponent(${JSON.stringify(code)}));${file}`;
+  };
+  const value = new Proxy(Native, {
+    construct: (target, [file, options, ...rest], by) =>
+      Reflect.construct(target, [prepared(file, options ?? {}), options, ...rest], by),
+  });
+  Object.defineProperty(workerThreads, "Worker", {
+    value,
+    configurable: true,
+    writable: true,
+    enumerable: true,
+  });
+  Object.defineProperty(Native.prototype, "constructor", { value, configurable: true, writable: true });
 }
