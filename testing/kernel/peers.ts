@@ -1,5 +1,6 @@
 // Other kernels, which the table of docs/internals/kernel.md compares with: how each is started, and how it says what all can say.
 
+import { endProcesses, KERNEL_MARK } from "../../src/kernel/descendants.ts";
 import { type KernelOptions, KernelProcess } from "../../src/kernel/kernel_process.ts";
 import { startProxy } from "./start_proxy.ts";
 
@@ -36,6 +37,8 @@ export interface KernelPeer {
   readonly name: string;
   readonly snippets: Snippets;
   readonly start: (onMessage: KernelOptions["onMessage"]) => Promise<KernelProcess>;
+  /** Ends what its kernels have started and left behind, as IJavascript leaves the program that runs its cells. */
+  readonly clearAway: () => Promise<void>;
   /** The command of its kernelspec, for suites that start it themselves; null where it is installed otherwise. */
   readonly argv: (main: string) => readonly string[];
 }
@@ -119,10 +122,12 @@ export interface PeerPrograms {
 
 /** Ours and the stock kernel, and of the others those that are there. */
 export function kernelPeers({ python, ijskernel, tslab }: PeerPrograms): KernelPeer[] {
+  const mark = crypto.randomUUID(), clearAway = () => endProcesses(mark);
   const start = (argv: (file: string) => readonly string[]): KernelPeer["start"] => (onMessage) =>
     KernelProcess.start({
       ...(onMessage ? { onMessage } : {}),
       timeoutMs: 60_000,
+      env: { [KERNEL_MARK]: mark },
       command: (file) => argv(file) as [string, ...string[]],
     });
   const peer = (name: string, snippets: Snippets, argv: (file: string) => readonly string[]): KernelPeer => ({
@@ -130,6 +135,7 @@ export function kernelPeers({ python, ijskernel, tslab }: PeerPrograms): KernelP
     snippets,
     argv,
     start: start(argv),
+    clearAway,
   });
   return [
     {
@@ -137,6 +143,7 @@ export function kernelPeers({ python, ijskernel, tslab }: PeerPrograms): KernelP
       snippets: DENO,
       argv: () => [],
       start: (onMessage) => startProxy(onMessage ? { onMessage } : {}),
+      clearAway,
     },
     peer("Deno", DENO, (file) => [Deno.execPath(), "jupyter", "--kernel", "--conn", file]),
     ...(python
