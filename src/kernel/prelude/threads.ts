@@ -31,6 +31,7 @@ export class Threads {
   readonly #counter: Int32Array<SharedArrayBuffer>;
   #line: BroadcastChannel | null = null;
   #fence = 0;
+  #hasWaited = false;
 
   /** `name` is that of the channel on which the watchdog listens, which the counter says. */
   constructor(name: string, counter: Int32Array<SharedArrayBuffer>) {
@@ -55,7 +56,8 @@ export class Threads {
   }
 
   #isHeard(): boolean {
-    Atomics.wait(this.#counter, HEARS_THREADS, 0, READY_MS);
+    if (!this.#hasWaited) Atomics.wait(this.#counter, HEARS_THREADS, 0, READY_MS);
+    this.#hasWaited = true;
     return Atomics.load(this.#counter, HEARS_THREADS) === 1;
   }
 
