@@ -11,17 +11,30 @@ import { startProxy } from "../../testing/kernel/start_proxy.ts";
 
 const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** A kernel with what it has shown, by the message that it belongs to. */
-async function startHeard(): Promise<{ kernel: KernelProcess; printed: (parent: string) => string }> {
+/** A kernel with what it has shown. */
+interface Heard {
+  readonly kernel: KernelProcess;
+  /** What was printed that belongs to a message. */
+  readonly printed: (parent: string) => string;
+  /** Runs a cell until the kernel is idle; gives its name. */
+  readonly run: (code: string) => Promise<string>;
+}
+
+async function startHeard(): Promise<Heard> {
   const heard: Message[] = [];
   const onMessage: KernelOptions["onMessage"] = (message) => void heard.push(message);
   const kernel = await startProxy({ onMessage });
-  const printed = (parent: string) =>
-    heard.filter(({ header, parentHeader }) =>
-      header.msg_type === "stream" && parentHeader?.msg_id === parent
-    )
-      .map(({ content }) => content.text).join("");
-  return { kernel, printed };
+  const of = (type: string, parent: string) =>
+    heard.filter(({ header, parentHeader }) => header.msg_type === type && parentHeader?.msg_id === parent);
+  const printed = (parent: string) => of("stream", parent).map(({ content }) => content.text).join("");
+  const run = async (code: string) => {
+    const { content, parentHeader } = await kernel.client.request("execute_request", { ...REQUEST, code });
+    assertEquals(content.status, "ok", JSON.stringify(content));
+    const id = parentHeader?.msg_id ?? "";
+    await until(() => of("status", id).some(({ content }) => content.execution_state === "idle"), 5);
+    return id;
+  };
+  return { kernel, printed, run };
 }
 
 const REQUEST = {
@@ -32,15 +45,8 @@ const REQUEST = {
   user_expressions: {},
 };
 
-/** Runs a cell to its reply; gives its name. */
-async function run(kernel: KernelProcess, code: string): Promise<string> {
-  const reply = await kernel.client.request("execute_request", { ...REQUEST, code });
-  assertEquals(reply.content.status, "ok", JSON.stringify(reply.content));
-  return reply.parentHeader?.msg_id ?? "";
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let tries = 0; !holds() && tries < 200; tries++) await sleep(50);
+async function until(holds: () => boolean, milliseconds = 50): Promise<void> {
+  for (let tries = 0; !holds() && tries < 400; tries++) await sleep(milliseconds);
   assert(holds());
 }
 
@@ -61,9 +67,9 @@ Deno.test("what a worker prints is shown below the cell that has started it", as
     `import { workerData } from "node:worker_threads"; import process from "node:process";
      console.log(workerData, import.meta.filename === process.argv[1], ...process.argv.slice(1).map((word) => word.split("/").at(-1)))`,
   );
-  const { kernel, printed } = await startHeard();
+  const { kernel, printed, run } = await startHeard();
   await using _ = kernel;
-  await run(kernel, START);
+  await run(START);
   const now: readonly (readonly [code: string, expected: string])[] = [
     [`await word(start("file://${folder}/own.ts", { name: "named" }))`, "a part true named\nerr\n"],
     [
@@ -107,19 +113,15 @@ Deno.test("what a worker prints is shown below the cell that has started it", as
   for (const [code, expected] of now) {
     await t.step(code.slice(0, 120), async () => {
       // It is there when the cell is over: front ends take nothing that comes later for the cell's.
-      assertEquals(printed(await run(kernel, code)), expected);
+      assertEquals(printed(await run(code)), expected);
     });
   }
   await t.step("later ones too, and while the notebook computes", async () => {
     const first = await run(
-      kernel,
       `var late = start(data("onmessage = () => { console.log('begins'); setTimeout(() => { console.log('late'); close() }, 300) }"));
        late.postMessage(1)`,
     );
-    const second = run(
-      kernel,
-      `for (const end = Date.now() + 3000; Date.now() < end;); console.log("second")`,
-    );
+    const second = run(`for (const end = Date.now() + 3000; Date.now() < end;); console.log("second")`);
     await until(() => printed(first) === "begins\nlate\n");
     assertEquals(printed(await second), "second\n");
   });

@@ -3,7 +3,8 @@
  * never busy, and says which cell has started them.
  *
  * Invariant: each function here stands alone, since it runs as text in threads that have no module of the kernel: it takes what
- * it needs from `scope`, the globals of its thread. A worker sees the same as without this part.
+ * it needs from `scope`, the globals of its thread, and from `parts`, the functions of this file. A worker sees the same as
+ * without this part.
  */
 
 /** Whose output it is, and where it is sent. */
@@ -17,57 +18,75 @@ export interface ThreadSettings {
   readonly isNode: boolean;
 }
 
-type Scope = typeof globalThis;
-/** Gives a module, or a program, that prepares a thread, whose own module has an address. */
+/** The globals of a thread. */
+export type Scope = typeof globalThis;
+/** Gives the address of a module that prepares a thread whose own module has an address; null where there is none. */
 export type Preparation = (href: string | null, isNode: boolean) => string | null;
-type Names = Record<string, unknown>;
+/** Gives the address of a module that prepares a worker and imports another one; null where that one could tell. */
+export type Addresses = (specifier: unknown, isNode: boolean) => string | null;
+/** Takes text, and says what it holds back. */
+interface Printer {
+  readonly write: (name: string, text: string) => void;
+  readonly flush: () => void;
+}
+/** The functions of this file. */
+export type ThreadParts = typeof THREAD_PARTS;
 
 /** Begins in a thread. */
-export function beginThread(
-  scope: Scope,
-  settings: ThreadSettings,
-  open: typeof openThread,
-  wrap: typeof wrapWorkers,
-): void {
-  const { encodeURIComponent, JSON } = scope;
+function begin(scope: Scope, settings: ThreadSettings, parts: ThreadParts): void {
   try {
-    if (!open(scope, settings)) return;
+    const printer = parts.printerOf(scope, settings, parts.lineOf(scope, settings.channel));
+    if (!parts.replaceConsole(scope, printer, parts)) return;
+    parts.place(scope, settings, parts);
   } catch {
     // The worker prints to nobody, as without this part.
     return;
   }
-  const programFor = (href: string | null) =>
-    `(${beginThread})(globalThis,${JSON.stringify({ ...settings, href, isNode: false })},${open},${wrap});`;
-  wrap(scope, (href) => `data:text/javascript,${encodeURIComponent(programFor(href))}`);
+  const texts = parts.textOf(scope, parts);
+  parts.wrapWorkers(
+    scope,
+    (href) =>
+      `data:text/javascript,${
+        scope.encodeURIComponent(parts.programOf(scope, { ...settings, href, isNode: false }, texts))
+      }`,
+    parts,
+  );
 }
 
-/** Has a thread print to the proxy; false where it cannot. */
-export function openThread(scope: Scope, { channel, origin, href, isNode }: ThreadSettings): boolean {
-  const {
-    BroadcastChannel,
-    console,
-    Deno,
-    Object,
-    performance,
-    queueMicrotask,
-    Reflect,
-    TextDecoder,
-  } = scope;
-  const { Atomics, Int32Array, SharedArrayBuffer, Request, WritableStream, URL, Proxy, Promise } = scope;
-  const HOLD_MS = 40, HOLD_LENGTH = 2 ** 17, FEW = 50, BURST = 2 ** 20, BURST_MS = 50;
-  const internal = Reflect.get(Deno, Reflect.get(Deno, "internal") as symbol) as Names | undefined;
-  const Console = internal?.Console as
-    | (new (print: (text: string, level: number) => void) => Names)
-    | undefined;
-  if (typeof Console !== "function") return false;
-  const line = new BroadcastChannel(channel);
+/** The functions as a text. */
+function textOf({ Object }: Scope, parts: ThreadParts): string {
+  return `{${Object.entries(parts).map(([name, part]) => `${name}:${part}`).join(",")}}`;
+}
+
+/** A program that begins in a thread. */
+function programOf({ JSON }: Scope, settings: ThreadSettings, texts: string): string {
+  return `((parts)=>parts.begin(globalThis,${JSON.stringify(settings)},parts))(${texts});`;
+}
+
+function define({ Object }: Scope, object: object, name: string, value: unknown): void {
+  const { enumerable = true } = Object.getOwnPropertyDescriptor(object, name) ?? {};
+  Object.defineProperty(object, name, { value, enumerable, configurable: true, writable: true });
+}
+
+/** Sends words to the watchdog. */
+function lineOf({ BroadcastChannel, Object, Reflect }: Scope, channel: string): (words: unknown[]) => void {
+  const line = new BroadcastChannel(channel), { postMessage } = line;
   // It does not keep a worker going that would end otherwise.
   const count = Object.getOwnPropertySymbols(BroadcastChannel.prototype).find(({ description }) =>
     /ref/i.test(description ?? "")
   );
   if (count !== undefined) Reflect.apply(Reflect.get(line, count) as () => void, line, [false]);
+  return (words) => Reflect.apply(postMessage, line, [words]);
+}
+
+/** Sends text, in pieces of which a few leave at once, since code may go on to compute for long, and more of them together. */
+function printerOf(
+  { Atomics, Int32Array, performance, queueMicrotask, SharedArrayBuffer }: Scope,
+  { origin }: ThreadSettings,
+  send: (words: unknown[]) => void,
+): Printer {
+  const HOLD_MS = 40, HOLD_LENGTH = 2 ** 17, FEW = 50, BURST = 2 ** 20, BURST_MS = 50;
   let held = "", heldName = "", sentAt = -Infinity, sent = 0, isTimed = false, burst = BURST;
-  const { postMessage } = line, send = (...words: unknown[]) => Reflect.apply(postMessage, line, [words]);
   const flush = () => {
     if (held === "") return;
     const text = held, now = performance.now();
@@ -75,19 +94,17 @@ export function openThread(scope: Scope, { channel, origin, href, isNode }: Thre
     if (now - sentAt > HOLD_MS) [sent, burst] = [0, BURST];
     sent++;
     sentAt = now;
-    send("printed", origin, heldName, text);
+    send(["printed", origin, heldName, text]);
     burst -= text.length;
+    if (burst > 0) return;
     // Nobody takes more than so much.
-    if (burst < 0) {
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BURST_MS);
-      burst = BURST;
-    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BURST_MS);
+    burst = BURST;
   };
   const write = (name: string, text: string) => {
     if (name !== heldName) flush();
     heldName = name;
     held += text;
-    // A few pieces leave at once, since the code may go on to compute for long, and more of them together.
     if (sent < FEW || held.length > HOLD_LENGTH || performance.now() - sentAt > HOLD_MS) return flush();
     if (isTimed) return;
     isTimed = true;
@@ -96,50 +113,54 @@ export function openThread(scope: Scope, { channel, origin, href, isNode }: Thre
       flush();
     });
   };
-  const define = (object: object, name: string, value: unknown) => {
-    const { enumerable = true } = Object.getOwnPropertyDescriptor(object, name) ?? {};
-    Object.defineProperty(object, name, { value, enumerable, configurable: true, writable: true });
-  };
-  const own = new Console((text, level) => write(level > 1 ? "stderr" : "stdout", text));
+  return { write, flush };
+}
+
+/** Has a thread print by a printer; false where it cannot. */
+function replaceConsole(scope: Scope, { write, flush }: Printer, { define }: ThreadParts): boolean {
+  const { console, Deno, Object, Promise, Proxy, Reflect, TextDecoder, WritableStream } = scope;
+  const key = Reflect.get(Deno, "internal") as unknown as symbol;
+  const Console: unknown = (Reflect.get(Deno, key) as { Console?: unknown } | undefined)?.Console;
+  if (typeof Console !== "function") return false;
+  const own: Record<string, unknown> = Reflect.construct(Console, [
+    (text: string, level: number) => write(level > 1 ? "stderr" : "stdout", text),
+  ]);
   for (const name of Object.keys(own)) {
-    if (typeof own[name] === "function" && name in console) define(console, name, own[name]);
+    if (typeof own[name] === "function" && name in console) define(scope, console, name, own[name]);
   }
-  define(console, "clear", () => {});
+  define(scope, console, "clear", () => {});
   for (const name of ["stdout", "stderr"] as const) {
     const decoder = new TextDecoder();
     const writeSync = (bytes: Uint8Array) => {
       write(name, decoder.decode(bytes, { stream: true }));
       return bytes.byteLength;
     };
-    define(Deno[name], "writeSync", writeSync);
-    define(Deno[name], "write", (bytes: Uint8Array) => Promise.resolve(writeSync(bytes)));
-    define(
-      Deno[name],
-      "writable",
-      new WritableStream<Uint8Array>({ write: (bytes) => void writeSync(bytes) }),
-    );
+    define(scope, Deno[name], "writeSync", writeSync);
+    define(scope, Deno[name], "write", (bytes: Uint8Array) => Promise.resolve(writeSync(bytes)));
+    const writable = new WritableStream<Uint8Array>({ write: (bytes) => void writeSync(bytes) });
+    define(scope, Deno[name], "writable", writable);
   }
   // What was printed before a message has come when the message comes.
   for (const name of ["postMessage", "close"]) {
     const native: unknown = Reflect.get(scope, name);
     if (typeof native !== "function") continue;
-    define(
-      scope,
-      name,
-      new Proxy(native, {
-        apply: (target, self, words) => {
-          flush();
-          return Reflect.apply(target as () => void, self, words);
-        },
-      }),
-    );
+    const apply = (target: object, self: unknown, words: unknown[]) => {
+      flush();
+      return Reflect.apply(target as () => void, self, words);
+    };
+    define(scope, scope, name, new Proxy(native, { apply }));
   }
-  if (href === null) return true;
+  return true;
+}
+
+/** Has a thread find itself at an address: the runtime takes the module that begins here for the worker's. */
+function place(scope: Scope, { href, isNode }: ThreadSettings, { define }: ThreadParts): void {
+  if (href === null) return;
+  const { fetch, Object, Proxy, Reflect, Request, URL } = scope;
   if (isNode && href.startsWith("file:")) {
     const { argv, getBuiltinModule } = scope.process;
     argv[1] = getBuiltinModule("node:url").fileURLToPath(href);
   }
-  // The runtime takes the module that begins here for the worker's, and addresses for relative to that.
   const here = new URL(href),
     parts = "hash host hostname href origin pathname port protocol search".split(" ");
   const location = Object.create(Object.getPrototypeOf(scope.location));
@@ -148,114 +169,100 @@ export function openThread(scope: Scope, { channel, origin, href, isNode }: Thre
   }
   Object.defineProperty(location, "toString", { value: () => href });
   Object.defineProperty(scope, "location", { get: () => location, enumerable: true, configurable: true });
-  const absolute = (target: unknown) => {
-    if (typeof target !== "string" || URL.canParse(target) || !URL.canParse(target, href)) return target;
-    return new URL(target, href).href;
-  };
+  const absolute = (target: unknown) =>
+    typeof target !== "string" || URL.canParse(target) || !URL.canParse(target, href)
+      ? target
+      : new URL(target, href).href;
   define(
     scope,
+    scope,
     "fetch",
-    new Proxy(scope.fetch, {
+    new Proxy(fetch, {
       apply: (target, self, [what, ...rest]) => Reflect.apply(target, self, [absolute(what), ...rest]),
     }),
   );
   const Relative = new Proxy(Request, {
     construct: (target, [what, ...rest], by) => Reflect.construct(target, [absolute(what), ...rest], by),
   });
-  define(Request.prototype, "constructor", Relative);
-  define(scope, "Request", Relative);
-  return true;
+  define(scope, Request.prototype, "constructor", Relative);
+  define(scope, scope, "Request", Relative);
 }
 
-/**
- * Has the workers that are made from now on prepared. Where one cannot be, it is made as ever. Returns what gives the address of
- * a module that prepares a worker and imports another module; null where that could be told.
- */
-export function wrapWorkers(
-  scope: Scope,
-  preparationFor: Preparation,
-): (specifier: unknown, isNode: boolean) => string | null {
-  const {
-    Blob,
-    decodeURIComponent,
-    Deno,
-    encodeURIComponent,
-    JSON,
-    Map,
-    Object,
-    Proxy,
-    Reflect,
-    String,
-    URL,
-  } = scope;
-  const { setTimeout, atob, Worker } = scope;
-  /** A worker has loaded its module by then. */
+/** Knows the contents of addresses that begin with `blob:`. */
+function blobsOf(scope: Scope, { define }: ThreadParts): {
+  readonly get: (href: string) => Blob | undefined;
+  /** An address that lasts until a worker has loaded its module. */
+  readonly brief: (blob: Blob) => string;
+} {
+  const { Blob, Map, Proxy, Reflect, setTimeout, String, URL } = scope;
   const LOADED_MS = 60_000;
-  const blobs = new Map<string, Blob>();
-  const { createObjectURL, revokeObjectURL } = URL;
-  const define = (object: object, name: string, value: unknown) => {
-    const { enumerable = true } = Object.getOwnPropertyDescriptor(object, name) ?? {};
-    Object.defineProperty(object, name, { value, enumerable, configurable: true, writable: true });
+  const blobs = new Map<string, Blob>(), { createObjectURL, revokeObjectURL } = URL;
+  const created: ProxyHandler<typeof createObjectURL> = {
+    apply: (target, self, words) => {
+      const url = Reflect.apply(target, self, words as [Blob]);
+      if (words[0] instanceof Blob) blobs.set(url, words[0]);
+      return url;
+    },
   };
-  define(
-    URL,
-    "createObjectURL",
-    new Proxy(createObjectURL, {
-      apply: (target, self, words) => {
-        const url = Reflect.apply(target, self, words as [Blob]);
-        if (words[0] instanceof Blob) blobs.set(url, words[0]);
-        return url;
-      },
-    }),
-  );
-  define(
-    URL,
-    "revokeObjectURL",
-    new Proxy(revokeObjectURL, {
-      apply: (target, self, words) => {
-        blobs.delete(String(words[0]));
-        return Reflect.apply(target, self, words as [string]);
-      },
-    }),
-  );
-  const textAt = (url: URL): string | null => {
-    try {
-      if (url.protocol === "file:") return Deno.readTextFileSync(url);
-      if (url.protocol !== "data:") return null;
-      const [, head, body] = /^data:([^,]*),([^]*)$/.exec(url.href) ?? [];
-      return /;\s*base64\s*$/i.test(head) ? atob(decodeURIComponent(body)) : decodeURIComponent(body);
-    } catch {
-      return null;
-    }
+  const revoked: ProxyHandler<typeof revokeObjectURL> = {
+    apply: (target, self, words) => {
+      blobs.delete(String(words[0]));
+      return Reflect.apply(target, self, words as [string]);
+    },
   };
-  /** The address of a module that does more than another one; null where that could be told. */
-  const addressFor = (specifier: unknown, isNode: boolean): string | null => {
+  define(scope, URL, "createObjectURL", new Proxy(createObjectURL, created));
+  define(scope, URL, "revokeObjectURL", new Proxy(revokeObjectURL, revoked));
+  return {
+    get: (href) => blobs.get(href),
+    brief: (blob) => {
+      const address = createObjectURL(blob);
+      setTimeout(() => revokeObjectURL(address), LOADED_MS);
+      return address;
+    },
+  };
+}
+
+/** The text of a module, where that is known at once. */
+function textAt({ atob, decodeURIComponent, Deno }: Scope, url: URL): string | null {
+  try {
+    if (url.protocol === "file:") return Deno.readTextFileSync(url);
+    if (url.protocol !== "data:") return null;
+    const [, head, body] = /^data:([^,]*),([^]*)$/.exec(url.href) ?? [];
+    return /;\s*base64\s*$/i.test(head) ? atob(decodeURIComponent(body)) : decodeURIComponent(body);
+  } catch {
+    return null;
+  }
+}
+
+/** Makes addresses of modules that prepare a worker and import another module. */
+function addressesOf(scope: Scope, preparationFor: Preparation, parts: ThreadParts): Addresses {
+  const { Blob, encodeURIComponent, JSON, String, URL } = scope;
+  const blobs = parts.blobsOf(scope, parts);
+  // A module that asks whether it is the first one would be told something else.
+  const asks = /import\.meta[^]*\bmain\b|\bmain\b[^]*import\.meta|\brequire\.main\b|\bmodule\.(?!exports\b)/;
+  return (specifier, isNode) => {
     if (typeof specifier !== "string" && !(specifier instanceof URL)) return null;
     // Only within a worker an address may be relative.
     const base = scope.location?.href, given = String(specifier);
     if (!URL.canParse(given, base)) return null;
     const url = new URL(given, base), blob = blobs.get(url.href);
+    const text = blob ? "" : parts.textAt(scope, url);
+    if (text === null || asks.test(text)) return null;
+    const first = preparationFor(blob ? null : url.href, isNode);
+    if (first === null) return null;
+    // What a module imports runs first, wherever it says so.
     if (blob) {
-      const bridge = preparationFor(null, isNode);
-      if (bridge === null) return null;
-      // What a module imports runs first, wherever it says so.
-      const both = new Blob([blob, `\n;import ${JSON.stringify(bridge)};`], { type: blob.type });
-      const address = createObjectURL(both);
-      setTimeout(() => revokeObjectURL(address), LOADED_MS);
-      return address;
+      return blobs.brief(new Blob([blob, `\n;import ${JSON.stringify(first)};`], { type: blob.type }));
     }
-    const text = textAt(url);
-    // A module that asks whether it is the first one would be told something else.
-    if (
-      text === null || /import\.meta/.test(text) && /\bmain\b/.test(text) || /\brequire\.main\b/.test(text)
-    ) {
-      return null;
-    }
-    const bridge = preparationFor(url.href, isNode);
-    if (bridge === null) return null;
-    const both = `import ${JSON.stringify(bridge)};import ${JSON.stringify(url.href)};`;
+    const both = `import ${JSON.stringify(first)};import ${JSON.stringify(url.href)};`;
     return `data:text/javascript,${encodeURIComponent(both)}`;
   };
+}
+
+/** Has the workers that are made from now on prepared. Where one cannot be, it is made as ever. */
+function wrapWorkers(scope: Scope, preparationFor: Preparation, parts: ThreadParts): Addresses {
+  const { Object, Proxy, Reflect, URL, Worker } = scope;
+  const addressFor = parts.addressesOf(scope, preparationFor, parts);
   /** The runtime takes such addresses for relative to the module that a worker began with. */
   const absolute = (specifier: unknown): string => {
     const given = specifier as string, base = scope.location?.href;
@@ -271,7 +278,23 @@ export function wrapWorkers(
       return Reflect.construct(target, [address ?? absolute(specifier), options, ...rest], by);
     },
   });
-  define(Worker.prototype, "constructor", Wrapped);
-  define(scope, "Worker", Wrapped);
+  parts.define(scope, Worker.prototype, "constructor", Wrapped);
+  parts.define(scope, scope, "Worker", Wrapped);
   return addressFor;
 }
+
+/** All of them, by name. */
+export const THREAD_PARTS = {
+  begin,
+  textOf,
+  programOf,
+  define,
+  lineOf,
+  printerOf,
+  replaceConsole,
+  place,
+  blobsOf,
+  textAt,
+  addressesOf,
+  wrapWorkers,
+};

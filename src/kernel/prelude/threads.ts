@@ -15,12 +15,11 @@ import {
   Object,
   Proxy,
   Reflect,
-  String,
   URL,
 } from "../natives.ts";
 import { HEARS_THREADS } from "./flow.ts";
 import type { Origin } from "./outputs.ts";
-import { beginThread, openThread, wrapWorkers } from "./thread_part.ts";
+import { type Addresses, THREAD_PARTS } from "./thread_part.ts";
 
 /** The watchdog is waited for so long before the first worker begins. */
 const READY_MS = 3000;
@@ -41,17 +40,18 @@ export class Threads {
 
   /** Replaces `Worker`, and that of Node; `originNow` says what the running code belongs to. */
   install(originNow: () => Origin | null): void {
-    const parts = [openThread, wrapWorkers].map(String).join(","), begin = String(beginThread);
+    const { programOf, textOf, wrapWorkers } = THREAD_PARTS, texts = textOf(globalObject, THREAD_PARTS);
     const program = (href: string | null, isNode: boolean) => {
       if (!this.#isHeard()) return null;
       this.#line ??= new BroadcastChannel(this.#name);
-      const settings = JSON.stringify({ channel: this.#name, origin: originNow(), href, isNode });
-      return encodeURIComponent(`(${begin})(globalThis,${settings},${parts});`);
+      const settings = { channel: this.#name, origin: originNow(), href, isNode };
+      return encodeURIComponent(programOf(globalObject, settings, texts));
     };
-    const addressFor = wrapWorkers(globalObject, (href, isNode) => {
+    const preparationFor = (href: string | null, isNode: boolean) => {
       const code = program(href, isNode);
       return code === null ? null : `data:text/javascript,${code}`;
-    });
+    };
+    const addressFor = wrapWorkers(globalObject, preparationFor, THREAD_PARTS);
     replaceNode(addressFor, () => program(null, true));
   }
 
@@ -71,7 +71,7 @@ export class Threads {
 
 /** Replaces the workers of Node; `program` gives what prepares one, encoded. */
 function replaceNode(
-  addressFor: (specifier: unknown, isNode: boolean) => string | null,
+  addressFor: Addresses,
   program: () => string | null,
 ): void {
   const { Worker: Native } = workerThreads;

@@ -89,7 +89,10 @@ export class ChildKernel {
       const stream = { type: "stream", content: { name, text }, metadata: {}, buffers: [] };
       options.onOutput(stream, origin as Origin | null);
     });
-    this.link.onSaid = this.#threads.take;
+    this.link.onSaid = (head) => {
+      this.#heardAt = performance.now();
+      this.#threads.take(head);
+    };
     this.#settings = {
       port: this.link.port,
       mark: options.mark,

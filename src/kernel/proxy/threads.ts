@@ -7,7 +7,7 @@
 import type { JsonObject } from "../protocol/message.ts";
 
 /** Nobody waits longer for what workers have printed. */
-const PATIENCE_MS = 1000;
+const PATIENCE_MS = 5000;
 
 /** Hears what the watchdog hands on. */
 export class ThreadWords {
