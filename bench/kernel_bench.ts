@@ -23,16 +23,26 @@ const AWAITED: Readonly<Record<string, string>> = {
   "a function that awaits nothing": "await there()",
   "a function that awaits": "await waits()",
   "a function that awaits one that is settled": "await passes(i)",
+  "a function of two awaits": "await twice(i)",
+  "a function that awaits one that is settled, in a try": "try { await passes(i) } catch {}",
   "one that is settled, in a try": "try { await Promise.resolve(i) } catch {}",
 };
 
-/** The time of each of many calls, in milliseconds. */
-async function timesOf(work: () => Promise<unknown>): Promise<number[]> {
-  const times: number[] = [];
+type Name = keyof typeof STARTERS;
+type Times = Record<Name, number[]>;
+type Work = () => Promise<unknown>;
+
+/** The time of each of many calls, in milliseconds, the two kernels in turn: what else the machine does slows both. */
+async function timesOf(works: Partial<Record<Name, Work>>): Promise<Times> {
+  const times: Times = { ours: [], stock: [] };
   for (let round = -WARM_UP; round < ROUNDS; round++) {
-    const startedAt = performance.now();
-    await work();
-    if (round >= 0) times.push(performance.now() - startedAt);
+    // Each is the first one as often as the other.
+    const turn: readonly Name[] = round % 2 === 0 ? ["stock", "ours"] : ["ours", "stock"];
+    for (const name of turn) {
+      const startedAt = performance.now();
+      await works[name]?.();
+      if (round >= 0 && works[name]) times[name].push(performance.now() - startedAt);
+    }
   }
   return times;
 }
@@ -52,40 +62,52 @@ function idleOf(kernel: KernelProcess, waiting: Map<string, () => void>, code: s
   return promise;
 }
 
-/** The measures of one kernel. */
-async function measure(start: Start, hasComms: boolean) {
-  const waiting = new Map<string, () => void>();
-  let echoed: (() => void) | null = null;
-  const idles = new Set<string>();
-  await using kernel = await start(({ header, parentHeader, content }) => {
-    if (header.msg_type === "comm_msg") echoed?.();
-    const id = parentHeader?.msg_id ?? "";
-    if (header.msg_type !== "status" || content.execution_state !== "idle") return;
-    idles.add(id);
-    waiting.get(id)?.();
-  });
+/** A kernel with what is timed of it. */
+async function open(start: Start, stack: AsyncDisposableStack) {
+  const waiting = new Map<string, () => void>(), echoes: (() => void)[] = [];
+  const kernel = stack.use(
+    await start(({ header, parentHeader, content }) => {
+      if (header.msg_type === "comm_msg") echoes.pop()?.();
+      if (header.msg_type === "status" && content.execution_state === "idle") {
+        waiting.get(parentHeader?.msg_id ?? "")?.();
+      }
+    }),
+  );
   const { client } = kernel;
-  const reply = await timesOf(() => client.request("execute_request", { ...REQUEST, code: "1" }));
-  const idle = await timesOf(() => idleOf(kernel, waiting, "console.log(1)"));
-  const info = await timesOf(() => client.request("kernel_info_request"));
-  let comm: number[] | null = null;
-  if (hasComms) {
-    await client.execute(
-      `globalThis[Symbol.for("attune.kernel")].registerTarget("echo", (comm) => { comm.onMessage = ({ data }) => comm.send(data); })`,
-    );
-    await client.tell("comm_open", { comm_id: "c", target_name: "echo", data: {} });
-    comm = await timesOf(async () => {
+  const works: Readonly<Record<string, Work>> = {
+    "kernel_info": () => client.request("kernel_info_request"),
+    "an empty cell, to its reply": () => client.request("execute_request", { ...REQUEST, code: "1" }),
+    "a cell with an output, to its idle": () => idleOf(kernel, waiting, "console.log(1)"),
+    "a comm message, there and back": async () => {
       const { promise, resolve } = Promise.withResolvers<void>();
-      echoed = resolve;
+      echoes.push(resolve);
       await client.tell("comm_msg", { comm_id: "c", data: { n: 1 } });
       await promise;
-    });
+    },
+  };
+  return { client, works };
+}
+
+/** The times of messages. */
+async function measureMessages(): Promise<Record<string, Times>> {
+  await using stack = new AsyncDisposableStack();
+  const ours = await open(STARTERS.ours, stack), stock = await open(STARTERS.stock, stack);
+  await ours.client.execute(
+    `globalThis[Symbol.for("attune.kernel")].registerTarget("echo", (comm) => { comm.onMessage = ({ data }) => comm.send(data); })`,
+  );
+  await ours.client.tell("comm_open", { comm_id: "c", target_name: "echo", data: {} });
+  const times: Record<string, Times> = {};
+  for (const [what, work] of Object.entries(ours.works)) {
+    // The stock kernel answers no comm.
+    times[what] = await timesOf(
+      what.startsWith("a comm") ? { ours: work } : { ours: work, stock: stock.works[what] },
+    );
   }
-  return { reply, idle, info, comm };
+  return times;
 }
 
 /** Milliseconds from nothing to the first value of a cell, the two kernels in turn. */
-async function measureStarts(): Promise<Record<"ours" | "stock", number[]>> {
+async function measureStarts(): Promise<Times> {
   const times = { ours: [] as number[], stock: [] as number[] };
   for (let round = 0; round < STARTS; round++) {
     for (const name of ["stock", "ours"] as const) {
@@ -99,7 +121,7 @@ async function measureStarts(): Promise<Record<"ours" | "stock", number[]>> {
 }
 
 /** Milliseconds that cells say of themselves, the two kernels in turn. */
-async function measureAwaits(): Promise<Record<string, Record<"ours" | "stock", number[]>>> {
+async function measureAwaits(): Promise<Record<string, Times>> {
   await using ours = await STARTERS.ours();
   await using stock = await STARTERS.stock();
   const kernels = { ours, stock };
@@ -107,7 +129,7 @@ async function measureAwaits(): Promise<Record<string, Record<"ours" | "stock", 
     Object.keys(AWAITED).map((name) => [name, { ours: [] as number[], stock: [] as number[] }]),
   );
   const declare =
-    "const there = async () => 1; const waits = async () => { await 1 }; const passes = async (i) => await Promise.resolve(i);";
+    "const there = async () => 1; const waits = async () => { await 1 }; async function twice(i) { await Promise.resolve(i); await Promise.resolve(i) }; const passes = async (i) => await Promise.resolve(i);";
   for (const kernel of [ours, stock]) await kernel.client.execute(declare);
   for (let run = 0; run < AWAIT_RUNS; run++) {
     for (const [what, code] of Object.entries(AWAITED)) {
@@ -123,31 +145,26 @@ async function measureAwaits(): Promise<Record<string, Record<"ours" | "stock", 
   return times;
 }
 
-const stock = await measure(STARTERS.stock, false);
-const ours = await measure(STARTERS.ours, true);
-const row = (mine: readonly number[] | null, theirs: readonly number[] | null) => {
-  const show = (times: readonly number[] | null, part: number) =>
-    times ? Number(quantile([...times], part).toFixed(2)) : "";
+const row = ({ ours, stock }: Times) => {
+  const show = (times: readonly number[], part: number) =>
+    times.length > 0 ? Number(quantile([...times], part).toFixed(2)) : "";
   const added = (part: number) =>
-    mine && theirs ? Number((quantile([...mine], part) - quantile([...theirs], part)).toFixed(2)) : "";
+    stock.length > 0 ? Number((quantile([...ours], part) - quantile([...stock], part)).toFixed(2)) : "";
   return {
-    "ours, median": show(mine, 0.5),
-    "ours, p99": show(mine, 0.99),
-    "stock, median": show(theirs, 0.5),
-    "stock, p99": show(theirs, 0.99),
+    "ours, median": show(ours, 0.5),
+    "ours, p99": show(ours, 0.99),
+    "stock, median": show(stock, 0.5),
+    "stock, p99": show(stock, 0.99),
     "added, median": added(0.5),
     "added, p99": added(0.99),
   };
 };
-console.log(`milliseconds, ${ROUNDS} of each`);
-console.table({
-  "kernel_info": row(ours.info, stock.info),
-  "an empty cell, to its reply": row(ours.reply, stock.reply),
-  "a cell with an output, to its idle": row(ours.idle, stock.idle),
-  "a comm message, there and back": row(ours.comm, null),
-});
+console.log(`milliseconds, ${ROUNDS} of each, the two kernels in turn`);
+console.table(
+  Object.fromEntries(Object.entries(await measureMessages()).map(([what, times]) => [what, row(times)])),
+);
 
-const ratios = ({ ours, stock }: Record<"ours" | "stock", number[]>) => {
+const ratios = ({ ours, stock }: Times) => {
   const [mine, theirs] = [ours, stock].map((times) => quantile(times, 0.5));
   return {
     "ours": Number(mine.toFixed(1)),

@@ -38,6 +38,7 @@ async function holds(
   } finally {
     clearTimeout(timer);
     await kernel.kill();
+    await peer.clearAway();
   }
 }
 

@@ -132,6 +132,19 @@ export const PEER_CHECKS: readonly PeerCheck[] = [
     },
   },
   {
+    name: "what a thread prints is shown below its cell",
+    run: async ({ client }, { thread, sleep }, heard) => {
+      await client.execute(thread("from afar"));
+      const first = heard.findLast(({ header }) => header.msg_type === "execute_input")?.parentHeader?.msg_id;
+      await eventually("its words", async () => {
+        await client.execute(sleep(100));
+        return heard.some(({ content }) => String(content.text ?? "").includes("from afar"));
+      }, 20);
+      const [said] = heard.filter(({ content }) => String(content.text ?? "").includes("from afar"));
+      assertEquals(said?.parentHeader?.msg_id, first);
+    },
+  },
+  {
     name: "an error that nobody catches is seen, and ends nothing",
     run: async ({ client }, { lateError, sleep: wait }, heard) => {
       await client.execute(needed(lateError));

@@ -1,5 +1,6 @@
 // Other kernels, which the table of docs/internals/kernel.md compares with: how each is started, and how it says what all can say.
 
+import { endProcesses, KERNEL_MARK } from "../../src/kernel/descendants.ts";
 import { type KernelOptions, KernelProcess } from "../../src/kernel/kernel_process.ts";
 import { startProxy } from "./start_proxy.ts";
 
@@ -16,6 +17,7 @@ export interface Snippets {
   readonly nothing: string;
   readonly later: (milliseconds: number) => string;
   readonly lateError: string | null;
+  readonly thread: (text: string) => string;
   readonly html: string;
   readonly records: string;
   readonly finallyWaits: string;
@@ -35,6 +37,8 @@ export interface KernelPeer {
   readonly name: string;
   readonly snippets: Snippets;
   readonly start: (onMessage: KernelOptions["onMessage"]) => Promise<KernelProcess>;
+  /** Ends what its kernels have started and left behind, as IJavascript leaves the program that runs its cells. */
+  readonly clearAway: () => Promise<void>;
   /** The command of its kernelspec, for suites that start it themselves; null where it is installed otherwise. */
   readonly argv: (main: string) => readonly string[];
 }
@@ -51,6 +55,10 @@ const JAVASCRIPT: Snippets = {
   nothing: "null",
   later: (milliseconds) => `setTimeout(() => console.log("late"), ${milliseconds}); 0`,
   lateError: `setTimeout(() => { throw new Error("nobody caught this") }, 10); 0`,
+  thread: (text) =>
+    `var thread = new Worker("data:text/javascript," + encodeURIComponent('console.log(${
+      JSON.stringify(text)
+    })'), { type: "module" }); 0`,
   html: "",
   records: `[{ name: "a", n: 1 }, { name: "b", n: 2 }]`,
   finallyWaits:
@@ -87,6 +95,8 @@ const PYTHON: Snippets = {
     `import threading; threading.Timer(${milliseconds / 1000}, lambda: print("late")).start(); 0`,
   lateError:
     `import threading\ndef fail(): raise ValueError("nobody caught this")\nthreading.Timer(0.01, fail).start(); 0`,
+  thread: (text) =>
+    `import threading; threading.Thread(target=lambda: print(${JSON.stringify(text)})).start(); 0`,
   html: `from IPython.display import display, HTML; display(HTML("<b>x</b>")); 0`,
   records: `[{ "name": "a", "n": 1 }, { "name": "b", "n": 2 }]`,
   finallyWaits:
@@ -112,10 +122,12 @@ export interface PeerPrograms {
 
 /** Ours and the stock kernel, and of the others those that are there. */
 export function kernelPeers({ python, ijskernel, tslab }: PeerPrograms): KernelPeer[] {
+  const mark = crypto.randomUUID(), clearAway = () => endProcesses(mark);
   const start = (argv: (file: string) => readonly string[]): KernelPeer["start"] => (onMessage) =>
     KernelProcess.start({
       ...(onMessage ? { onMessage } : {}),
       timeoutMs: 60_000,
+      env: { [KERNEL_MARK]: mark },
       command: (file) => argv(file) as [string, ...string[]],
     });
   const peer = (name: string, snippets: Snippets, argv: (file: string) => readonly string[]): KernelPeer => ({
@@ -123,6 +135,7 @@ export function kernelPeers({ python, ijskernel, tslab }: PeerPrograms): KernelP
     snippets,
     argv,
     start: start(argv),
+    clearAway,
   });
   return [
     {
@@ -130,6 +143,7 @@ export function kernelPeers({ python, ijskernel, tslab }: PeerPrograms): KernelP
       snippets: DENO,
       argv: () => [],
       start: (onMessage) => startProxy(onMessage ? { onMessage } : {}),
+      clearAway,
     },
     peer("Deno", DENO, (file) => [Deno.execPath(), "jupyter", "--kernel", "--conn", file]),
     ...(python
@@ -149,6 +163,10 @@ export function kernelPeers({ python, ijskernel, tslab }: PeerPrograms): KernelP
         ask: `$$.async(); $$.input({ prompt: "who?" }, (error, reply) => $$.sendResult(reply.value))`,
         html: `$$.html("<b>x</b>")`,
         module: `require("node:path").basename("/a/42")`,
+        thread: (text) =>
+          `new (require("node:worker_threads").Worker)('console.log(${
+            JSON.stringify(text)
+          })', { eval: true }); 0`,
         spawn:
           `const started = require("node:child_process").spawn("sleep", ["1000"], { stdio: "ignore" }); console.log(started.pid)`,
       }, (file) => [ijskernel, file, "--protocol=5.1"])]

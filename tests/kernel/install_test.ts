@@ -8,6 +8,7 @@ import { lastingProgram } from "../../src/kernel/install/program.ts";
 import { KernelError } from "../../src/kernel/errors.ts";
 import { ENTRY_POINTS, packageAddresses } from "../../src/kernel/packages.ts";
 import { assert, assertEquals, assertThrows } from "../../testing/assert.ts";
+import { PEER_CHECKS } from "../../testing/kernel/peer_checks.ts";
 import { PROTOCOL_CHECKS } from "../../testing/kernel/protocol_checks.ts";
 
 const MAIN = new URL("../../src/kernel/main.ts", import.meta.url).pathname;
@@ -223,5 +224,5 @@ Deno.test("packages: the entry points are those of deno.json, and a folder that 
 
 Deno.test("docs: the table of checks has a line for each", async () => {
   const page = await Deno.readTextFile(new URL("../../docs/internals/kernel.md", import.meta.url));
-  for (const { name } of PROTOCOL_CHECKS) assert(page.includes(`| ${name} `), name);
+  for (const { name } of [...PROTOCOL_CHECKS, ...PEER_CHECKS]) assert(page.includes(`| ${name} `), name);
 });

@@ -150,6 +150,8 @@ export interface PreludeSettings {
   readonly tokens: readonly string[];
   /** The token of the worker that watches the proxy, which is accepted once. */
   readonly watchToken: string;
+  /** The channel on which workers say what they print. */
+  readonly threads: string;
   /** The mark in the environment of all processes that cells start. */
   readonly mark: string;
   /** The file by which the kernel was told where to listen. */

@@ -10,6 +10,7 @@ import fs from "node:fs";
 import process from "node:process";
 import timers from "node:timers";
 import timerPromises from "node:timers/promises";
+import workerThreads from "node:worker_threads";
 import { encodeURIComponent, JSON, Map, Object } from "../natives.ts";
 
 const MODULES: Readonly<Record<string, object>> = {
@@ -18,6 +19,7 @@ const MODULES: Readonly<Record<string, object>> = {
   "node:process": process,
   "node:timers": timers,
   "node:timers/promises": timerPromises,
+  "node:worker_threads": workerThreads,
 };
 const NAME = /^[A-Za-z_$][\w$]*$/;
 

@@ -9,14 +9,17 @@ import { FLOW_UNITS, FlowCount } from "../link/flow.ts";
 import { Atomics, Int32Array, performance, SharedArrayBuffer } from "../natives.ts";
 import { Interrupted } from "./waits.ts";
 
-/** The places of the counter that the worker shares: units that were handed on, and presses of the stop button. */
-export const HANDED_ON = 0, PRESSES = 1;
+/**
+ * The places of the counter that the worker shares: units that were handed on, presses of the stop button, and whether it hears
+ * what workers of cells print.
+ */
+export const HANDED_ON = 0, PRESSES = 1, HEARS_THREADS = 2;
 const PATIENCE_MS = 5000, SLICE_MS = 100;
 
 /** Counts what is on its way. */
 export class Flow {
   /** Shared with the worker that hears of the proxy. */
-  readonly counter: Int32Array<SharedArrayBuffer> = new Int32Array(new SharedArrayBuffer(8));
+  readonly counter: Int32Array<SharedArrayBuffer> = new Int32Array(new SharedArrayBuffer(12));
   readonly #count = new FlowCount();
   readonly #hears: (press: number) => boolean;
   readonly #patienceMs: number;

@@ -7,7 +7,7 @@ import module from "node:module";
 import { pathToFileURL } from "node:url";
 import { Builtins } from "./builtins.ts";
 import { Editions } from "./editions.ts";
-import { Deno, Object, Reflect, SyntaxError, TypeError } from "../natives.ts";
+import { Deno, Object, Reflect, SyntaxError, TypeError, URL } from "../natives.ts";
 
 /** A name that cannot be resolved has no URL. */
 type Resolved = { url: string | null; shortCircuit?: boolean };
@@ -70,4 +70,19 @@ export function missingNames(module: object, specifier: string, names: readonly 
     );
   }
   return `"${specifier}" exports no value named ${missing.join(", ")}; a type is imported by "import type"\n`;
+}
+
+/** The `import.meta` of cells, as if the cell were a module in the folder of the notebook. */
+export function metaOf(): Readonly<Record<string, unknown>> {
+  const folder = new URL(
+    `file://${Deno.build.os === "windows" ? "/" : ""}${Deno.cwd().replaceAll("\\", "/")}/`,
+  );
+  const url = new URL("cell.ts", folder).href;
+  return Object.freeze({
+    url,
+    main: false,
+    dirname: Deno.cwd(),
+    filename: `${Deno.cwd()}/cell.ts`,
+    resolve: (specifier: string) => new URL(specifier, url).href,
+  });
 }

@@ -12,7 +12,7 @@ import { type CommNews, Comms } from "./comms.ts";
 import { replaceConsole } from "./console.ts";
 import { failureOf, hearErrors } from "./failures.ts";
 import { Flow } from "./flow.ts";
-import { missingNames, registerPackages } from "./imports.ts";
+import { metaOf, missingNames, registerPackages } from "./imports.ts";
 import { type DenoInternals, denoInternals } from "./internals.ts";
 import { Introspection } from "./introspection.ts";
 import { replaceKeyboard } from "./keyboard.ts";
@@ -24,6 +24,7 @@ import { replacePrograms, ShownPrograms } from "./programs.ts";
 import { replacePrompts } from "./prompts.ts";
 import { replaceStdio, type Write } from "./stdio.ts";
 import { CellTests } from "./tests.ts";
+import { Threads } from "./threads.ts";
 import { forgetCall, laterTurn, replaceTasks, replaceTicks, replaceTimers } from "./timers.ts";
 import { nameFrames } from "./traces.ts";
 import { type Bundle, bundleOf } from "./values.ts";
@@ -43,7 +44,6 @@ import {
   SharedArrayBuffer,
   String,
   Symbol,
-  URL,
 } from "../natives.ts";
 
 /** The parts of `Deno.jupyter` that are used. */
@@ -77,13 +77,15 @@ export class Prelude {
   readonly #lastValues = new LastValues();
   readonly #programs = new ShownPrograms();
   readonly #tests = new CellTests();
+  readonly #threads: Threads;
   readonly #colors = !Deno.noColor;
   #value: { readonly value: unknown; readonly isHidden: boolean } | null = null;
   /** The last cell that the stock kernel, or the proxy, has said to be over. */
   #finished = -1;
   #startWatchdog: (() => void) | null = null;
 
-  constructor({ marker }: PreludeSettings) {
+  constructor({ marker, threads }: PreludeSettings) {
+    this.#threads = new Threads(threads, this.#flow.counter);
     // It is taken now, so that no cell can replace it first.
     const { broadcast } = Reflect.get(Deno, "jupyter") as StockJupyter;
     this.#outputs = new Outputs(
@@ -107,14 +109,23 @@ export class Prelude {
 
   /** Prepares what cells find; what is taken from them last. */
   furnish(settings: PreludeSettings): void {
-    const { port, watchToken, mark, connectionFile, packages, permissions, frontEnd, stoppedAnswer } =
-      settings;
+    const {
+      port,
+      watchToken,
+      mark,
+      connectionFile,
+      packages,
+      permissions,
+      frontEnd,
+      stoppedAnswer,
+      threads,
+    } = settings;
     const bridge = Object.freeze(this.#bridge(frontEnd));
     for (const key of [BRIDGE, BRIDGE_NAME]) Object.defineProperty(globalObject, key, { value: bridge });
     // ipywidgets of version 6 asks at once, before there is any widget, which one it should be.
     this.#comms.registerTarget("jupyter.widget.version", (comm) => comm.send({ version: "~2.1.4" }));
     this.#hearErrors();
-    const watch = { port, token: watchToken, mark, connectionFile, counter: this.#flow.counter };
+    const watch = { port, token: watchToken, mark, connectionFile, counter: this.#flow.counter, threads };
     this.#startWatchdog = () => startWatchdog(watch);
     // Starting a worker takes a while, and the first cell would have to wait for it.
     laterTurn(() => this.#watch(), WATCH_MS);
@@ -131,6 +142,7 @@ export class Prelude {
     );
     replaceStdio(write, originNow);
     replacePrograms({ write, originNow, programs: this.#programs });
+    this.#threads.install(originNow);
     replaceKeyboard(readLine, () => this.#cells.cell !== null, laterTurn);
     this.#lastValues.install();
     this.#tests.install();
@@ -287,7 +299,7 @@ export class Prelude {
       cells.inCell(() => this.#tellFailure(error));
     }
     cells.leave();
-    outputs.mark({ kind: "done", id: origin?.id ?? -1 });
+    outputs.mark({ kind: "done", id: origin?.id ?? -1, fence: this.#threads.fence() });
   }
 
   /** `tell` is told of what a value throws that does not let itself be shown as it wishes. */
@@ -306,7 +318,7 @@ export class Prelude {
     switch (head.type) {
       case "flush":
         this.#cells.leave();
-        this.#outputs.mark({ kind: "flushed", id: head.id });
+        this.#outputs.mark({ kind: "flushed", id: head.id, fence: this.#threads.fence() });
         break;
       case "finish":
         if (this.#cells.cell?.id === head.id && this.#finished !== head.id) {
@@ -377,19 +389,4 @@ export class Prelude {
 
 function throwAgain(error: unknown): never {
   throw error;
-}
-
-/** As if the cell were a module in the folder of the notebook. */
-function metaOf(): Readonly<Record<string, unknown>> {
-  const folder = new URL(
-    `file://${Deno.build.os === "windows" ? "/" : ""}${Deno.cwd().replaceAll("\\", "/")}/`,
-  );
-  const url = new URL("cell.ts", folder).href;
-  return Object.freeze({
-    url,
-    main: false,
-    dirname: Deno.cwd(),
-    filename: `${Deno.cwd()}/cell.ts`,
-    resolve: (specifier: string) => new URL(specifier, url).href,
-  });
 }

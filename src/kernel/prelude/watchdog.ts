@@ -5,8 +5,8 @@
 
 import { endProcesses } from "../descendants.ts";
 import { encodeLinkFrame } from "../link/frames.ts";
-import { Atomics, Deno, Error, Uint8Array, URL, Worker } from "../natives.ts";
-import { HANDED_ON, PRESSES } from "./flow.ts";
+import { Atomics, BroadcastChannel, Deno, Error, Promise, Uint8Array, URL, Worker } from "../natives.ts";
+import { HANDED_ON, HEARS_THREADS, PRESSES } from "./flow.ts";
 
 /** The settings of the worker. */
 export interface WatchdogSettings {
@@ -18,6 +18,8 @@ export interface WatchdogSettings {
   readonly connectionFile: string;
   /** Where it counts what the proxy says to have handed on. */
   readonly counter: Int32Array<SharedArrayBuffer>;
+  /** The channel on which the workers of cells say what they print. */
+  readonly threads: string;
 }
 
 /** Starts it. */
@@ -26,13 +28,27 @@ export function startWatchdog(settings: WatchdogSettings): void {
   worker.postMessage(settings);
 }
 
+/** Hands on to the proxy what workers say on a channel, in its order. */
+function handOn(channel: string, stream: Deno.TcpConn): void {
+  let last: Promise<unknown> = Promise.resolve();
+  new BroadcastChannel(channel).onmessage = ({ data }) => {
+    const bytes = encodeLinkFrame({ type: "thread", words: data });
+    last = last.then(async () => {
+      for (let at = 0; at < bytes.length;) at += await stream.write(bytes.subarray(at));
+    }).catch(() => {});
+  };
+}
+
 /** Waits for the end of the line, and ends this process, with all that cells have started. */
 export async function watch(
-  { port, token, mark, connectionFile, counter }: WatchdogSettings,
+  { port, token, mark, connectionFile, counter, threads }: WatchdogSettings,
 ): Promise<never> {
   try {
     const stream = await Deno.connect({ hostname: "127.0.0.1", port });
     await stream.write(encodeLinkFrame({ type: "watch", token }));
+    handOn(threads, stream);
+    Atomics.store(counter, HEARS_THREADS, 1);
+    Atomics.notify(counter, HEARS_THREADS);
     // A byte of 0 stands for a unit that was handed on, a byte of 1 for the stop button.
     const bytes = new Uint8Array(64);
     for (let count = await stream.read(bytes); count !== null; count = await stream.read(bytes)) {

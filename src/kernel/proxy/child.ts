@@ -15,6 +15,7 @@ import { endProcesses } from "../descendants.ts";
 import { FlowCount } from "../link/flow.ts";
 import { EarlyProcess } from "./early_process.ts";
 import { LinkServer } from "./link_server.ts";
+import { ThreadWords } from "./threads.ts";
 import { Written } from "./written.ts";
 
 /** The kernel to start. */
@@ -67,6 +68,7 @@ export class ChildKernel {
   readonly written: Written;
   readonly #settings: Omit<PreludeSettings, "tokens" | "watchToken" | "connectionFile">;
   readonly #options: ChildOptions;
+  readonly #threads: ThreadWords;
   readonly #flushes = new Map<number, () => void>();
   #done: { readonly id: number; readonly resolve: () => void } | null = null;
   #doneId = -1;
@@ -83,9 +85,18 @@ export class ChildKernel {
     this.#options = options;
     this.link = new LinkServer();
     this.written = new Written(options.onWritten);
+    this.#threads = new ThreadWords((name, text, origin) => {
+      const stream = { type: "stream", content: { name, text }, metadata: {}, buffers: [] };
+      options.onOutput(stream, origin as Origin | null);
+    });
+    this.link.onSaid = (head) => {
+      this.#heardAt = performance.now();
+      this.#threads.take(head);
+    };
     this.#settings = {
       port: this.link.port,
       mark: options.mark,
+      threads: `attune-${crypto.randomUUID()}`,
       marker: `attune-${crypto.randomUUID()}`,
       stoppedAnswer: `attune-stopped-${crypto.randomUUID()}`,
       packages: options.packages,
@@ -362,11 +373,12 @@ export class ChildKernel {
       case "failed":
         return this.#options.onFailure(content.content as JsonObject, origin);
       case "done":
-        this.#doneId = id;
-        if (this.#done?.id === id) this.#done.resolve();
-        return;
+        return this.#threads.behind(content.fence, () => {
+          this.#doneId = id;
+          if (this.#done?.id === id) this.#done.resolve();
+        });
       case "flushed":
-        return this.#flushes.get(id)?.();
+        return this.#threads.behind(content.fence, () => this.#flushes.get(id)?.());
       case "handled":
         return this.#options.onHandled(id);
       case "checkTypes":

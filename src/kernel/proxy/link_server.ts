@@ -31,6 +31,8 @@ export interface LinkTokens {
 export class LinkServer implements Disposable {
   /** Where it listens. */
   readonly port: number;
+  /** Told what the worker says that watches. */
+  onSaid: (head: JsonObject) => void = () => {};
   readonly #listener: Listener;
   readonly #questions = new Map<number, (answer: JsonObject) => void>();
   readonly #strangers = new Set<Deno.TcpConn>();
@@ -159,6 +161,7 @@ export class LinkServer implements Disposable {
       }
       while (role !== null) {
         const { head } = await readLinkFrame(reader);
+        if (role === "watch") this.onSaid(head);
         if (head.type !== "answer") continue;
         this.#isDoubtful = false;
         this.#questions.get(Number(head.id))?.(head);
