@@ -9,6 +9,7 @@ import { escapeHtml } from "../display/escape.ts";
 import { formatCount, formatNumber } from "../display/format.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
 import type { Displayable } from "./show.ts";
+import { terminalText } from "./terminal_text.ts";
 
 /** The content of a cell; null for none. */
 export type TableCell = string | number | null;
@@ -19,6 +20,8 @@ export interface TableOptions {
   readonly caption?: string;
 }
 
+/** By one of these names the versions of MathJax that pages have know that what is between dollars is text. */
+const NO_MATH = "tex2jax_ignore mathjax_ignore";
 const LINE = "1px solid rgba(128,128,128,.35)";
 /** Front ends stripe tables of their own accord. */
 const CELL =
@@ -129,18 +132,20 @@ function htmlOf({ caption, heads, cells, isNumeric }: TableContent): string {
     : `<caption style="caption-side:top;text-align:left;color:inherit;padding:0 0 4px">${
       escapeHtml(caption)
     }</caption>`;
-  return `<div style="overflow-x:auto"><table style="border-collapse:collapse;margin:4px 0;font:14px/1.45 system-ui,sans-serif;font-variant-numeric:tabular-nums;color:inherit">
+  return `<div class="${NO_MATH}" style="overflow-x:auto"><table style="border-collapse:collapse;margin:4px 0;font:14px/1.45 system-ui,sans-serif;font-variant-numeric:tabular-nums;color:inherit">
 ${above}<thead><tr style="background:none">${head.join("")}</tr></thead>
 <tbody>
 ${body.join("\n")}
 </tbody></table></div>`;
 }
 
-function textOf({ caption, heads, cells, isNumeric }: TableContent): string {
+function textOf(content: TableContent): string {
+  const { caption, isNumeric } = content;
+  const heads = content.heads.map(terminalText), cells = content.cells.map((row) => row.map(terminalText));
   const widths = heads.map((head, at) => Math.max(head.length, ...cells.map((row) => row[at].length)));
   const lines = [heads, ...cells].map((row) =>
     row.map((text, at) => isNumeric[at] ? text.padStart(widths[at]) : text.padEnd(widths[at])).join("  ")
       .trimEnd()
   );
-  return [...(caption === "" ? [] : [caption]), ...lines].join("\n");
+  return [...(caption === "" ? [] : [terminalText(caption)]), ...lines].join("\n");
 }

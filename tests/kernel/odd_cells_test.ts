@@ -78,7 +78,7 @@ Deno.test("an error names its place, whoever finds it, and all of the errors tha
     ],
     [
       `import x from "node:fs" with { type: "json" }`,
-      "[TypeError: Expected a JSON module, but identified a JavaScript module.\n  Specifier: node:fs…",
+      "TypeError: Expected a JSON module, but identified a JavaScript module.\n  Specifier: node:fs…",
     ],
     [
       "let one = 1;\nlet two = /(/",
@@ -100,6 +100,12 @@ hint: kept was declared by "const" in cell 10, and can be declared again by "con
     [
       "const undefined = 5",
       `SyntaxError: Identifier 'undefined' has already been declared\n> 1 | const undefined = 5\n    |       ^\n    at <cell 15>:1:7`,
+    ],
+    [
+      `/* ${"long ".repeat(30)} */ null.x; /* ${"long ".repeat(30)} */`,
+      `TypeError: Cannot read properties of null (reading 'x')
+> 1 | …g long long long long long long long  */ null.x; /* long long long long long long long long …
+    |                                                ^…`,
     ],
   ]);
 });

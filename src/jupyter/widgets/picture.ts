@@ -3,6 +3,7 @@
  */
 
 import { toBase64 } from "../../display/base64.ts";
+import { terminalText } from "../terminal_text.ts";
 import type { Panel } from "./panel.ts";
 
 /** A picture as HTML. As the source of an image nothing in it can run. */
@@ -14,9 +15,9 @@ export function pictureHtml(svg: string): string {
 
 /** What a terminal shows of a panel. */
 export function plainText(panel: Panel): string {
-  return [...panel.controls].map(([name, { kind, label }]) => `${kind} ${label}: ${panel.value(name)}`).join(
-    "\n",
-  );
+  return [...panel.controls].map(([name, { kind, label }]) =>
+    terminalText(`${kind} ${label}: ${panel.value(name)}`)
+  ).join("\n");
 }
 
 /** A panel where nothing comes back from the front end: its values, and why they stay. */

@@ -27,7 +27,7 @@ export function failureOf(thrown: unknown, colors: boolean): JsonObject {
 }
 
 function textOf(thrown: unknown, isError: boolean, colors: boolean, depth: number): string {
-  const text = attempt(() => Deno.inspect(thrown, { colors, depth: 4 })) ??
+  const text = attempt(() => bare(thrown, Deno.inspect(thrown, { colors, depth: 4 }))) ??
     // An error that does not let itself be shown has a trace all the same.
     (isError ? attempt(() => String((thrown as Error).stack)) : null) ?? "[what was thrown cannot be shown]";
   if (!isError || depth === DEPTH || attempt(() => thrown instanceof SuppressedError) !== true) return text;
@@ -38,6 +38,13 @@ function textOf(thrown: unknown, isError: boolean, colors: boolean, depth: numbe
     return `  [${name}]: ${inner.split("\n").join("\n  ")}`;
   });
   return [text, ...parts].join("\n");
+}
+
+/** Without the brackets that the runtime puts around an error of which it knows no place: the kernel tells that below. */
+function bare(thrown: unknown, text: string): string {
+  const stack: unknown = text.startsWith("[") && thrown instanceof Error ? thrown.stack : null;
+  const isIn = typeof stack === "string" && text.startsWith(`[${stack}]`);
+  return isIn ? stack + text.slice(stack.length + 2) : text;
 }
 
 /**
