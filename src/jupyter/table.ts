@@ -8,8 +8,8 @@ import { takeOptions } from "../base/names.ts";
 import { escapeHtml } from "../display/escape.ts";
 import { formatCount, formatNumber } from "../display/format.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
+import { NO_MATH, terminalText } from "./plain_text.ts";
 import type { Displayable } from "./show.ts";
-import { terminalText } from "./terminal_text.ts";
 
 /** The content of a cell; null for none. */
 export type TableCell = string | number | null;
@@ -20,8 +20,6 @@ export interface TableOptions {
   readonly caption?: string;
 }
 
-/** By one of these names the versions of MathJax that pages have know that what is between dollars is text. */
-const NO_MATH = "tex2jax_ignore mathjax_ignore";
 const LINE = "1px solid rgba(128,128,128,.35)";
 /** Front ends stripe tables of their own accord. */
 const CELL =

@@ -7,6 +7,7 @@
  */
 
 import type { KernelBridge } from "../../kernel/prelude/bridge.ts";
+import { NO_MATH } from "../plain_text.ts";
 import { type State, WidgetModel } from "./models.ts";
 import type { ControlSpec, ControlValue, Face, Panel } from "./panel.ts";
 import { escapeHtml, pictureHtml, plainText } from "./picture.ts";
@@ -139,7 +140,7 @@ class IpywidgetsFace implements Face {
     const isBeside = kind === "slider" || kind === "select", isNewest = this.#dialect === DIALECTS[8];
     if (!isBeside) return { description: label };
     if (!FORMULA.test(label)) return { description: isNewest ? label : escapeHtml(label) };
-    const description = `<span class="tex2jax_ignore mathjax_ignore">${escapeHtml(label)}</span>`;
+    const description = `<span class="${NO_MATH}">${escapeHtml(label)}</span>`;
     return { description, ...(isNewest ? { description_allow_html: true } : {}) };
   }
 

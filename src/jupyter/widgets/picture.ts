@@ -3,7 +3,7 @@
  */
 
 import { toBase64 } from "../../display/base64.ts";
-import { terminalText } from "../terminal_text.ts";
+import { NO_MATH, terminalText } from "../plain_text.ts";
 import type { Panel } from "./panel.ts";
 
 /** A picture as HTML. As the source of an image nothing in it can run. */
@@ -24,7 +24,7 @@ export function plainText(panel: Panel): string {
 export function stillHtml(panel: Panel): string {
   const rows = plainText(panel).split("\n").map((line) => `<div>${escapeHtml(line)}</div>`);
   const note = "This kernel does not hear its front end: in the kernel Deno (Attune) these can be moved.";
-  return `<div>${rows.join("")}${
+  return `<div class="${NO_MATH}">${rows.join("")}${
     panel.picture === null ? "" : pictureHtml(panel.picture)
   }<small>${note}</small></div>`;
 }

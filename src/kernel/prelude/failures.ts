@@ -9,6 +9,8 @@ import process from "node:process";
 import type { JsonObject } from "../protocol/message.ts";
 import { addEventListener, Deno, Error, Object, String, SuppressedError } from "../natives.ts";
 
+/** A module that was edited is known by the name of its file. */
+const EDITED = /\?edited=\d+/g;
 /** Errors within errors are told so deep. */
 const DEPTH = 4;
 
@@ -27,9 +29,11 @@ export function failureOf(thrown: unknown, colors: boolean): JsonObject {
 }
 
 function textOf(thrown: unknown, isError: boolean, colors: boolean, depth: number): string {
-  const text = attempt(() => bare(thrown, Deno.inspect(thrown, { colors, depth: 4 }))) ??
-    // An error that does not let itself be shown has a trace all the same.
-    (isError ? attempt(() => String((thrown as Error).stack)) : null) ?? "[what was thrown cannot be shown]";
+  const text =
+    attempt(() => bare(thrown, Deno.inspect(thrown, { colors, depth: 4 })).replaceAll(EDITED, "")) ??
+      // An error that does not let itself be shown has a trace all the same.
+      (isError ? attempt(() => String((thrown as Error).stack)) : null) ??
+      "[what was thrown cannot be shown]";
   if (!isError || depth === DEPTH || attempt(() => thrown instanceof SuppressedError) !== true) return text;
   // The runtime shows neither of its two errors.
   const parts = (["error", "suppressed"] as const).map((name) => {
