@@ -16,6 +16,8 @@ const PREFIX = "'use strict'; void 0;";
 const CELLS = 2000;
 const FRAME = /attune-cell-(\d+)(?::(\d+):(\d+))?/g;
 const FRAME_LINE = /^\s+at .*attune-cell-\d+/;
+/** The frames of errors within an error stand further to the right. */
+const OUTERMOST = /^ {4}at /;
 /** A frame of no function: of the cell itself, or of what was put into it. */
 const NAMELESS = /^\s+at (async )?attune-cell-\d+(:\d+:\d+)?$/;
 /** The runtime names what it could not take apart by the code that it ran. */
@@ -73,8 +75,10 @@ export class Positions {
       const isOwn = isAfterFrame && found !== null && found.isInserted && NAMELESS.test(plain);
       if (isOwn) continue;
       isAfterFrame = isFrame;
-      if (isFrame && first === -1) first = kept.length;
-      if (found && quoted === null) {
+      // Of an error that has no place of its own, as of `Promise.any`, the statement is told.
+      const isPlace = statement === null || OUTERMOST.test(plain);
+      if (isFrame && isPlace && first === -1) first = kept.length;
+      if (found && isPlace && quoted === null) {
         quoted = quote(found.code, found.place);
         kept.push(...quoted);
       }
