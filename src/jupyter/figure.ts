@@ -17,6 +17,7 @@ import { notebookKernel } from "./kernel.ts";
 import { checkTypes, embeddedLibrary, figureHtml, remoteLibrary } from "./plotly_page.ts";
 import { currentRenderer, type Renderer, toRenderer } from "./renderer.ts";
 import { show } from "./show.ts";
+import { terminalText } from "./plain_text.ts";
 
 /** What every figure may be told. */
 export interface FigureOptions {
@@ -88,7 +89,7 @@ export class Figure implements FigureData {
     this.#renderer = options.renderer === undefined ? null : toRenderer(operation, options.renderer);
     this.data = data;
     this.layout = layout;
-    this.description = description;
+    this.description = terminalText(description);
     this.height = within(operation, "height", options.height ?? HEIGHT, 100, 4000);
   }
 

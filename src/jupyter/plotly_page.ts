@@ -10,6 +10,7 @@ import { embedJson, embedScript, escapeHtml } from "../display/escape.ts";
 import { describe, InputError } from "../base/errors.ts";
 import type { FigureData, PlainObject } from "./figures/figure_data.ts";
 import { PAGE_PROGRAM } from "./figures/page_program.ts";
+import { NO_MATH } from "./plain_text.ts";
 import notebookPage from "./notebook_page.js" with { type: "text" };
 
 /** Where it is fetched from by `"cdn"`; the bytes have to be those of the package that is embedded otherwise. */
@@ -70,7 +71,7 @@ export function figureHtml({ id, figure, height, description, picture }: FigureB
   const note = picture === null
     ? "This figure needs plotly.js, which the page has not."
     : "This is a still picture.";
-  return `<div data-attune-figure="${id}" style="position:relative;width:100%;height:${height}px">${image}
+  return `<div data-attune-figure="${id}" class="${NO_MATH}" style="position:relative;width:100%;height:${height}px">${image}
 <p data-attune-note hidden style="position:absolute;left:8px;bottom:0;margin:0;padding:2px 6px;background:#fff;color:#1d232a;font:13px system-ui,sans-serif">${note} Run <code>await embedPlotly()</code> in a cell of its own to make figures interactive.</p></div>
 <script>(() => {
 const page = ${PAGE};

@@ -5,6 +5,7 @@
 import { escapeHtml } from "../display/escape.ts";
 import { type Kernel, notebookKernel } from "./kernel.ts";
 import { progressLine, type ProgressState, progressText, shareOf } from "./progress_text.ts";
+import { NO_MATH } from "./plain_text.ts";
 
 /** One loop as a place to show its progress. */
 export interface ProgressView {
@@ -77,7 +78,7 @@ function progressHtml(state: ProgressState): string {
   const isRed = state.status === "failed" || state.status === "stopped";
   const width = share === null ? (state.status === "running" ? 50 : 100) : 100 * share;
   const stripes = share === null && state.status === "running" ? ";opacity:.45" : "";
-  return `<div role="progressbar" aria-label="${
+  return `<div role="progressbar" class="${NO_MATH}" aria-label="${
     escapeHtml(state.label || "progress")
   }" aria-valuemin="0" aria-valuemax="100"${
     share === null ? "" : ` aria-valuenow="${Math.floor(100 * share)}"`

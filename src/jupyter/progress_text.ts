@@ -3,6 +3,7 @@
  */
 
 import { formatCount } from "../display/format.ts";
+import { terminalText } from "./plain_text.ts";
 
 /** How far a loop is. */
 export interface ProgressState {
@@ -27,7 +28,10 @@ export function shareOf({ done, total }: ProgressState): number | null {
 
 /** `edits: 42 %, 420 of 1,000, 3,100 edits/s, 12 s left, loss 0.2`. */
 export function progressText(state: ProgressState): string {
-  const { label, unit, done, total, elapsedMs, postfix, status } = state;
+  const { done, total, elapsedMs, status } = state;
+  const label = terminalText(state.label),
+    unit = terminalText(state.unit),
+    postfix = terminalText(state.postfix);
   const share = shareOf(state);
   const parts = [
     ...(share === null ? [] : [percentText(share)]),

@@ -8,6 +8,7 @@ import { takeOptions } from "../base/names.ts";
 import { escapeHtml } from "../display/escape.ts";
 import { formatCount, formatNumber } from "../display/format.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
+import { NO_MATH, terminalText } from "./plain_text.ts";
 import type { Displayable } from "./show.ts";
 
 /** The content of a cell; null for none. */
@@ -129,18 +130,20 @@ function htmlOf({ caption, heads, cells, isNumeric }: TableContent): string {
     : `<caption style="caption-side:top;text-align:left;color:inherit;padding:0 0 4px">${
       escapeHtml(caption)
     }</caption>`;
-  return `<div style="overflow-x:auto"><table style="border-collapse:collapse;margin:4px 0;font:14px/1.45 system-ui,sans-serif;font-variant-numeric:tabular-nums;color:inherit">
+  return `<div class="${NO_MATH}" style="overflow-x:auto"><table style="border-collapse:collapse;margin:4px 0;font:14px/1.45 system-ui,sans-serif;font-variant-numeric:tabular-nums;color:inherit">
 ${above}<thead><tr style="background:none">${head.join("")}</tr></thead>
 <tbody>
 ${body.join("\n")}
 </tbody></table></div>`;
 }
 
-function textOf({ caption, heads, cells, isNumeric }: TableContent): string {
+function textOf(content: TableContent): string {
+  const { caption, isNumeric } = content;
+  const heads = content.heads.map(terminalText), cells = content.cells.map((row) => row.map(terminalText));
   const widths = heads.map((head, at) => Math.max(head.length, ...cells.map((row) => row[at].length)));
   const lines = [heads, ...cells].map((row) =>
     row.map((text, at) => isNumeric[at] ? text.padStart(widths[at]) : text.padEnd(widths[at])).join("  ")
       .trimEnd()
   );
-  return [...(caption === "" ? [] : [caption]), ...lines].join("\n");
+  return [...(caption === "" ? [] : [terminalText(caption)]), ...lines].join("\n");
 }

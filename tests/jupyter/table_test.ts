@@ -31,6 +31,12 @@ Deno.test("what a cell holds never acts as markup", async () => {
   assert(!/<(b|i|script)>/.test(html));
 });
 
+Deno.test("what a cell holds is no formula in a page and commands no terminal", async () => {
+  const shown = table(["$x$", "\x1b[31mred"], [["a\nb", "\x9b2J"]], { caption: "\x07" });
+  assertEquals(Deno.inspect(shown), "\\x07\n$x$     \\x1b[31mred\na\\x0ab  \\x9b2J");
+  assert(/^<div class="tex2jax_ignore mathjax_ignore"/.test(await htmlOf(shown)));
+});
+
 Deno.test("a column with a text among its numbers stays on the left", () => {
   assertEquals(Deno.inspect(table(["x"], [["none"], [12]])), "x\nnone\n12");
 });

@@ -66,7 +66,15 @@ Deno.test("cell: awaits wait by way of the kernel, values and errors are handed 
     ["await x as number; await y!", "E;try{await W(x,1) as number;C try{K.value((await W(y!,1)))C"],
     [
       "const s = `await ${await t}`; // await u",
-      "E;const s = await K.guardAsync(async()=>(`await ${await W(t,1)}`),10); // await u",
+      "E;try{K.keep( `await ${await W(t,1)}`)Cconst s=K.kept(); // await u",
+    ],
+    [
+      "export let a: A =\n(await b)\n1",
+      "E;try{K.keep(\n(await W(b,1)))Cexport let a: A=K.kept()\ntry{K.value((1))C",
+    ],
+    [
+      "const { a } = await b, c = await d",
+      "E;const { a } = await K.guardAsync(async()=>(await W(b,1)),14), c = await K.guardAsync(async()=>(await W(d,1)),27)",
     ],
     ["await using r = open()", "E;await using r = K.guard(()=>(open()),16)"],
     ["import.meta.url", "E;try{K.value((K.meta.url))C"],

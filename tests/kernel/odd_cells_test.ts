@@ -78,7 +78,7 @@ Deno.test("an error names its place, whoever finds it, and all of the errors tha
     ],
     [
       `import x from "node:fs" with { type: "json" }`,
-      "[TypeError: Expected a JSON module, but identified a JavaScript module.\n  Specifier: node:fs…",
+      "TypeError: Expected a JSON module, but identified a JavaScript module.\n  Specifier: node:fs…",
     ],
     [
       "let one = 1;\nlet two = /(/",
@@ -100,6 +100,37 @@ hint: kept was declared by "const" in cell 10, and can be declared again by "con
     [
       "const undefined = 5",
       `SyntaxError: Identifier 'undefined' has already been declared\n> 1 | const undefined = 5\n    |       ^\n    at <cell 15>:1:7`,
+    ],
+    [
+      `/* ${"long ".repeat(30)} */ null.x; /* ${"long ".repeat(30)} */`,
+      `TypeError: Cannot read properties of null (reading 'x')
+> 1 | …g long long long long long long long  */ null.x; /* long long long long long long long long …
+    |                                                ^…`,
+    ],
+    [
+      "\nawait Promise.any([Promise.reject(new Error('a'))])",
+      `AggregateError: All promises were rejected {
+  [errors]: [
+    Error: a
+        at <cell 17>:2:35
+  ]
+}
+  1 | 
+> 2 | await Promise.any([Promise.reject(new Error('a'))])
+    | ^
+    at <cell 17>:2:1`,
+    ],
+    [
+      `import vm from "node:vm"; throw vm.runInNewContext("new TypeError('far')")`,
+      `TypeError: far
+    at evalmachine.<anonymous>:1:1
+> 1 | import vm from "node:vm"; throw vm.runInNewContext("new TypeError('far')")
+    |                           ^
+    at <cell 18>:1:27`,
+    ],
+    [
+      `throw new (class extends Error { get name() { throw 1 } })("still told")`,
+      `Error: still told\n> 1 | throw new (class extends Error { get name() { throw 1 } })("still told")\n    |       ^…`,
     ],
   ]);
 });
@@ -185,7 +216,13 @@ Deno.test("whatever is written by the number of a stream is shown, and no half o
        console.log(fs.readFileSync(file, "utf8") + fs.readFileSync(file + "2", "utf8")); Deno.removeSync(file); Deno.removeSync(file + "2");`,
       "xyzw2\n",
     ],
+    [
+      `const lines = (await import("node:readline")).createInterface({ input: (await import("node:stream")).Readable.from(["h\\n"]) });
+       lines.on("line", (line) => console.log("heard", line)); await new Promise((done) => lines.on("close", done));`,
+      "heard h\n",
+    ],
   ]);
+
   await t.step("a flood of errors that nobody catches arrives whole", async () => {
     const { outputs } = await kernel.client.execute(
       `for (let i = 0; i < 500; i++) Promise.reject(new Error("e" + i)); await new Promise((done) => setTimeout(done, 50));`,

@@ -381,6 +381,7 @@ Deno.test("replay K10: completion after indexes, calls, texts and line ends, of 
       `${folder}/helper.ts`,
       "/** Adds one. */\nexport function addOne(x: number): number { return x + 1; }",
     );
+    await Deno.writeTextFile(`${folder}/package.json`, `{ "dependencies": { "chalk": "5" } }`);
     await using kernel = await startProxy({ cwd: folder });
     const { client } = kernel;
     await client.execute(`const data = [{ alpha: 1, beta: "x" }], loose = JSON.parse('[{"gamma": 1}]');
@@ -410,6 +411,8 @@ Deno.test("replay K10: completion after indexes, calls, texts and line ends, of 
       ["const [row] = data;\nrow.be", "beta"],
       [`data[0]["al`, "alpha"],
       [`const { sep } = await import("node:pa`, "node:path"],
+      [`import chalk from "`, "chalk"],
+      [`import { attend } from "@attune/attention/w`, "@attune/attention/widgets"],
     ];
     for (const [code, wanted] of cases) {
       await t.step(code, async () => {
@@ -418,6 +421,13 @@ Deno.test("replay K10: completion after indexes, calls, texts and line ends, of 
         assert(!matches[0].startsWith("__"), matches[0]);
       });
     }
+    await t.step("between brackets stand the names of what is taken apart, and no others", async () => {
+      const { content } = await client.request("complete_request", {
+        code: "const { } = data[0]",
+        cursor_pos: 8,
+      });
+      assertEquals(content.matches, ["alpha", "beta"]);
+    });
     await t.step("names mean nothing in texts and comments", async () => {
       for (const code of [`"data.`, "// data.", `f("da`]) {
         assertEquals((await complete(code)).matches, [], code);

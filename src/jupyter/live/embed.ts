@@ -8,6 +8,7 @@
 import { toBase64 } from "../../display/base64.ts";
 import { escapeHtml } from "../../display/escape.ts";
 import type { FigureData } from "./figure_data.ts";
+import { NO_MATH } from "../plain_text.ts";
 
 /** What an output is made of. */
 export interface EmbedParts {
@@ -29,7 +30,7 @@ export function embedFigure(
   { data, picture, size: [width, height], text, program, version }: EmbedParts,
 ): string {
   const source = `data:image/png;base64,${toBase64(picture)}`;
-  return `<div data-attune-live="waiting" data-attune-program="${version}" class="attune-live"` +
+  return `<div data-attune-live="waiting" data-attune-program="${version}" class="attune-live ${NO_MATH}"` +
     ` data-figure="${escapeHtml(JSON.stringify(data))}">` +
     `<p><strong>${escapeHtml(data.title)}</strong></p>` +
     `<img src="${source}" width="${width}" height="${height}" alt="${escapeHtml(text)}"` +

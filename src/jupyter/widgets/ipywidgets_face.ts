@@ -7,9 +7,13 @@
  */
 
 import type { KernelBridge } from "../../kernel/prelude/bridge.ts";
+import { NO_MATH } from "../plain_text.ts";
 import { type State, WidgetModel } from "./models.ts";
 import type { ControlSpec, ControlValue, Face, Panel } from "./panel.ts";
 import { escapeHtml, pictureHtml, plainText } from "./picture.ts";
+
+/** What could begin a formula. */
+const FORMULA = /[$\\]/;
 
 /** The models of a version. */
 interface Dialect {
@@ -128,14 +132,20 @@ class IpywidgetsFace implements Face {
     await this.#panel.take(name, value);
   }
 
-  /** Versions 6 and 7 take the label beside a control for HTML, 8 for text; all take the one on a button for text. */
-  #labelOf({ kind, label }: ControlSpec): string {
-    const isBeside = kind === "slider" || kind === "select";
-    return isBeside && this.#dialect !== DIALECTS[8] ? escapeHtml(label) : label;
+  /**
+   * Versions 6 and 7 take the label beside a control for HTML, 8 for text unless it is told otherwise; all of them look for
+   * formulas in it, and take the one on a button for text.
+   */
+  #labelOf({ kind, label }: ControlSpec): State {
+    const isBeside = kind === "slider" || kind === "select", isNewest = this.#dialect === DIALECTS[8];
+    if (!isBeside) return { description: label };
+    if (!FORMULA.test(label)) return { description: isNewest ? label : escapeHtml(label) };
+    const description = `<span class="${NO_MATH}">${escapeHtml(label)}</span>`;
+    return { description, ...(isNewest ? { description_allow_html: true } : {}) };
   }
 
   #stateOf(spec: ControlSpec, value: ControlValue): State {
-    const state = { description: this.#labelOf(spec), disabled: false, ...this.#valueState(spec, value) };
+    const state = { ...this.#labelOf(spec), disabled: false, ...this.#valueState(spec, value) };
     switch (spec.kind) {
       case "slider":
         return {

@@ -47,7 +47,7 @@ function render({ model, el }) {
     const row = document.createElement("div"), label = document.createElement("label");
     row.dataset.control = name;
     label.textContent = spec.kind === "button" ? "" : spec.label;
-    label.style.cssText = "display:inline-block;min-width:7em";
+    label.style.cssText = "display:inline-block;box-sizing:border-box;min-width:7em;padding-right:.7em";
     const change = (value) => {
       model.set("values", { ...model.get("values"), [name]: value });
       model.save_changes();

@@ -163,7 +163,7 @@ function planStatement(plan: Plan, code: string, statement: SyntaxNode, isLast: 
   const isValueless = VALUELESS.test(statement.type) ||
     endsInSemicolon && !isExpression(statement) && !DECLARATIONS.test(statement.type);
   if (isLast && isValueless) plan.insert(statement.end, ";void 0;", NOTHING);
-  if (declaration.type === "VariableDeclaration") return planDeclaration(plan, declaration);
+  if (declaration.type === "VariableDeclaration") return planDeclaration(plan, code, statement, declaration);
   if (declaration.type === "TSEnumDeclaration") return planEnum(plan, code, declaration);
   if (DECLARATIONS.test(statement.type)) return;
   const { expression } = statement;
@@ -188,9 +188,16 @@ function planEnum(plan: Plan, code: string, node: SyntaxNode): void {
 }
 
 /** Guards the values of a declaration, except functions and plain values, whose names come from the declaration. */
-function planDeclaration(plan: Plan, { declarations, declare }: SyntaxNode): void {
+function planDeclaration(
+  plan: Plan,
+  code: string,
+  statement: SyntaxNode,
+  { declarations, declare }: SyntaxNode,
+): void {
   if (declare === true || !Array.isArray(declarations)) return;
-  for (const { init } of declarations.filter(isNode)) {
+  const all = declarations.filter(isNode);
+  if (all.length === 1 && planAwaited(plan, code, statement, all[0])) return;
+  for (const { init } of all) {
     if (!isNode(init) || !mayThrow(init)) continue;
     const { start, end } = init;
     plan.insert(
@@ -200,6 +207,25 @@ function planDeclaration(plan: Plan, { declarations, declare }: SyntaxNode): voi
     );
     plan.insert(end, `),${start - plan.shift})`, VALUE_END);
   }
+}
+
+/**
+ * Puts the declaration of one name behind its value, so that what follows runs in the same turn as the last part of the value:
+ * a function around an `await` would leave time for events that nobody listens to yet. Says whether it could.
+ */
+function planAwaited(
+  plan: Plan,
+  code: string,
+  statement: SyntaxNode,
+  { id, init, end }: SyntaxNode,
+): boolean {
+  if (!isNode(id) || !isNode(init) || id.type !== "Identifier" || !hasAwait(init)) return false;
+  const start = statement.start - plan.shift, named = id.end - plan.shift, value = init.start - plan.shift;
+  const equals = /^\s*=(?=[\s(]*$)/.exec(code.slice(named, value));
+  if (equals === null) return false;
+  plan.change(start, named + equals[0].length - start, `try{${BRIDGE}.keep(`, STATEMENT);
+  plan.insert(end, `)${CATCH(value)}${code.slice(start, named)}=${BRIDGE}.kept()`, VALUE_END);
+  return true;
 }
 
 const PLAIN =
@@ -236,8 +262,8 @@ class Plan {
   }
 
   /** Puts a text in place of so many letters of the code. */
-  change(at: number, removed: number, text: string): void {
-    this.#planned.push({ at, text, order: CALL, removed });
+  change(at: number, removed: number, text: string, order = CALL): void {
+    this.#planned.push({ at, text, order, removed });
   }
 
   /** Puts a call around an expression. */

@@ -105,6 +105,10 @@ export interface KernelBridge {
   value(value: unknown): void;
   /** Takes the last value of a cell that does not want to show it. */
   hidden(value: unknown): void;
+  /** Keeps the value of a declaration until its name is there. */
+  keep(value: unknown): void;
+  /** Gives it back. */
+  kept(): unknown;
   /** Tells of what a cell throws, and where the statement begins that threw it; gives it back. */
   failed(thrown: unknown, at: number): unknown;
   /** Returns the value of `compute`, and tells of an error that it throws. */

@@ -6,16 +6,23 @@
  */
 
 import process from "node:process";
+import { types } from "node:util";
 import type { JsonObject } from "../protocol/message.ts";
 import { addEventListener, Deno, Error, Object, String, SuppressedError } from "../natives.ts";
 
+/** A cell may replace it. */
+const { isNativeError } = types;
+/** Frames of the runtime, and of cells whose name is not known, in the traces of other realms, which nobody has prepared. */
+const FOREIGN = /\n\s+at (.*\(ext:.*\)|<anonymous>:\d+:\d+)(?=\n|$)/g;
+/** A module that was edited is known by the name of its file. */
+const EDITED = /\?edited=\d+/g;
 /** Errors within errors are told so deep. */
 const DEPTH = 4;
 
 /** The content of an error message. */
 export function failureOf(thrown: unknown, colors: boolean): JsonObject {
   // A Proxy may throw even when asked that.
-  const isError = attempt(() => thrown instanceof Error) === true;
+  const isError = isErrorOf(thrown);
   const text = textOf(thrown, isError, colors, 0);
   return {
     ename: isError ? attempt(() => String((thrown as Error).name)) || "Error" : kindOf(thrown),
@@ -27,17 +34,28 @@ export function failureOf(thrown: unknown, colors: boolean): JsonObject {
 }
 
 function textOf(thrown: unknown, isError: boolean, colors: boolean, depth: number): string {
-  const text = attempt(() => Deno.inspect(thrown, { colors, depth: 4 })) ??
-    // An error that does not let itself be shown has a trace all the same.
-    (isError ? attempt(() => String((thrown as Error).stack)) : null) ?? "[what was thrown cannot be shown]";
+  const text =
+    attempt(() => bare(thrown, Deno.inspect(thrown, { colors, depth: 4 })).replaceAll(EDITED, "")) ??
+      // An error that does not let itself be shown has a trace all the same.
+      (isError ? attempt(() => String((thrown as Error).stack)) : null) ??
+      "[what was thrown cannot be shown]";
   if (!isError || depth === DEPTH || attempt(() => thrown instanceof SuppressedError) !== true) return text;
   // The runtime shows neither of its two errors.
   const parts = (["error", "suppressed"] as const).map((name) => {
     const part = attempt(() => (thrown as SuppressedError)[name]);
-    const inner = textOf(part, attempt(() => part instanceof Error) === true, colors, depth + 1);
+    const inner = textOf(part, isErrorOf(part), colors, depth + 1);
     return `  [${name}]: ${inner.split("\n").join("\n  ")}`;
   });
   return [text, ...parts].join("\n");
+}
+
+/** Without the brackets that the runtime puts around an error of which it knows no place: the kernel tells that below. */
+function bare(thrown: unknown, text: string): string {
+  // A Proxy may throw even when asked that.
+  if (attempt(() => thrown instanceof Error) !== true) return text.replaceAll(FOREIGN, "");
+  const stack: unknown = text.startsWith("[") ? attempt(() => (thrown as Error).stack) : null;
+  const isIn = typeof stack === "string" && text.startsWith(`[${stack}]`);
+  return isIn ? stack + text.slice(stack.length + 2) : text;
 }
 
 /**
@@ -63,6 +81,11 @@ export function hearErrors(tell: (thrown: unknown) => void): void {
     hear(event, event.error ?? new Error(event.message), "uncaughtException");
   });
   addEventListener("unhandledrejection", (event) => hear(event, event.reason, "unhandledRejection"));
+}
+
+/** Also of another realm, as of `node:vm`. */
+function isErrorOf(thrown: unknown): boolean {
+  return attempt(() => thrown instanceof Error || isNativeError(thrown)) === true;
 }
 
 /** The kind of a thrown value that is no error. */

@@ -155,6 +155,7 @@ export class Prelude {
 
   #bridge(frontEnd: PreludeSettings["frontEnd"]): KernelBridge {
     const cells = this.#cells, comms = this.#comms;
+    let kept: unknown;
     const failed = (thrown: unknown, at: number) => this.#tellFailure(thrown, at);
     const guardAsync = async <T>(compute: () => Promise<T>, at: number): Promise<T> => {
       try {
@@ -183,6 +184,12 @@ export class Prelude {
       looping: cells.looping,
       iterating: cells.iterating,
       value: (value) => void (this.#value = { value, isHidden: false }),
+      keep: (value) => void (kept = value),
+      kept: () => {
+        const value = kept;
+        kept = undefined;
+        return value;
+      },
       hidden: (value) => void (this.#value = { value, isHidden: true }),
       failed,
       guard: (compute, at) => {

@@ -142,8 +142,10 @@ function withShown(
   { write, originNow, programs }: Way,
 ): Deno.ChildProcess {
   if (shown.length === 0) return child;
-  programs.add(child, originNow());
-  const pumps = Promise.all(shown.map((name) => pump(child[name], name, write)));
+  const origin = originNow();
+  programs.add(child, origin);
+  const tell: Write = (name, text) => write(name, text, origin);
+  const pumps = Promise.all(shown.map((name) => pump(child[name], name, tell)));
   const ended = child.status;
   const status = ended.then(async (status) => {
     programs.delete(child);
@@ -224,16 +226,17 @@ function replaceNode({ write, originNow, programs }: Way): void {
     data instanceof Uint8Array ? new TextDecoder().decode(data) : `${data ?? ""}`;
   const started = (name: "spawn" | "fork", args: unknown[], stdio?: readonly string[]) => {
     const { given, shown } = nodeShown(args, stdio);
-    const child = natives[name](...given) as NodeChild;
+    // Its events may come as a part of another cell.
+    const child = natives[name](...given) as NodeChild, origin = originNow();
     if (shown.length > 0) {
-      programs.add(child, originNow());
+      programs.add(child, origin);
       child.on("close", () => programs.delete(child));
     }
     for (const name of shown) {
       const decoder = new TextDecoder(), stream = child[name];
       let left = BURST;
       stream?.on("data", (bytes: Uint8Array) => {
-        write(name, decoder.decode(bytes, { stream: true }));
+        write(name, decoder.decode(bytes, { stream: true }), origin);
         left -= bytes.length;
         if (left > 0) return;
         left = BURST;

@@ -49,6 +49,15 @@ function headOf(error: Error): string {
   try {
     return Error.prototype.toString.call(error);
   } catch {
+    // Its name does not let itself be read.
+    return withoutName(error);
+  }
+}
+
+function withoutName(error: Error): string {
+  try {
+    return `Error: ${error.message}`;
+  } catch {
     return "Error";
   }
 }

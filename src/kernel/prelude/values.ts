@@ -37,6 +37,8 @@ const PICTURES = [["toDataURL", "function"], ["toSpec", "function"], ["outerHTML
 /** It also knows pictures by their bytes, and what a graphics adapter holds. */
 const BYTES = ["Uint8Array", "GPUTexture", "GPUBuffer"].map((name) => Reflect.get(globalObject, name))
   .filter((kind): kind is new () => object => typeof kind === "function");
+/** By one of these names the versions of MathJax that pages have know that what is between dollars is text. */
+const NO_MATH = "tex2jax_ignore mathjax_ignore";
 /** A long table shows its first rows, and a wide one its first columns. */
 const ROWS = 50, COLUMNS = 20, LETTERS = 200;
 
@@ -127,7 +129,7 @@ export function tableOf(value: unknown): string | null {
     value.length > ROWS ? `${value.length - ROWS} more rows` : "",
     columns.length > COLUMNS ? `${columns.length - COLUMNS} more columns` : "",
   ].filter(Boolean).join(", ");
-  return `<table><thead>${row(["", ...shown.map(escapeHtml)], "th")}</thead><tbody>${
+  return `<table class="${NO_MATH}"><thead>${row(["", ...shown.map(escapeHtml)], "th")}</thead><tbody>${
     body.join("")
   }</tbody></table>${left && `<p>${left}</p>`}`;
 }

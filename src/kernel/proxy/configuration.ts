@@ -8,12 +8,15 @@ const NAMES = ["deno.json", "deno.jsonc", "package.json"];
 
 /** Sees that it changes. */
 export class Configuration {
+  /** The folder, as a path without a slash at its end. */
+  readonly folder: string;
   readonly #paths: readonly string[];
   #seen: string;
 
   constructor(folder: string | URL) {
     const path = folder instanceof URL ? fileURLToPath(folder) : folder;
-    this.#paths = NAMES.map((name) => `${path.replace(/[/\\]$/, "")}/${name}`);
+    this.folder = path.replace(/[/\\]$/, "");
+    this.#paths = NAMES.map((name) => `${this.folder}/${name}`);
     this.#seen = this.#look();
   }
 

@@ -12,6 +12,7 @@ import type { JsonObject } from "../protocol/message.ts";
 import type { ChildKernel } from "./child.ts";
 import type { Language, Suggestion, TypeMistake } from "../language/language.ts";
 import { Documentation } from "./documentation.ts";
+import { importNames, isImport } from "./import_names.ts";
 
 /** A kernel that computes does not answer; then there is nothing to show. */
 const ANSWER_MS = 1000;
@@ -22,6 +23,8 @@ const CHECK_MS = 20_000;
 /** No person reads more. */
 const MATCHES = 500;
 
+const BRACKETS = /(\bimport\s+(type\s+)?([\w$]+\s*,\s*)?|\b(const|let|var)\s+)\{[^{}=;]*$/;
+
 /** Knows the names that cells have brought. */
 export class Inspection {
   readonly #child: ChildKernel;
@@ -30,11 +33,18 @@ export class Inspection {
   readonly #imported = new Map<string, { specifier: string; name: string }>();
   readonly #documented = new Map<string, string>();
   readonly #language: Language;
+  readonly #folder: string;
 
-  constructor(child: ChildKernel, packages: Readonly<Record<string, string>>, language: Language) {
+  constructor(
+    child: ChildKernel,
+    packages: Readonly<Record<string, string>>,
+    language: Language,
+    folder: string,
+  ) {
     this.#child = child;
     this.#packages = packages;
     this.#language = language;
+    this.#folder = folder;
   }
 
   /** Takes note of the names of a cell that was run. */
@@ -76,11 +86,12 @@ export class Inspection {
     const end = cursorIn(text, cursor);
     const place = toUnits(text, end);
     const { object, prefix, within } = completionAt(text, place);
-    const [answer, suggested] = await Promise.all([
+    const [answer, suggested, modules] = await Promise.all([
       within === "literal"
         ? null
         : this.#child.link.ask({ type: "names", expression: object, own: within === "key" }, ANSWER_MS),
       within === "key" ? null : this.#language.complete(asStatement(text, place), place, LANGUAGE_MS),
+      isImport(text, place) ? importNames(this.#folder, this.#packages) : [],
     ]);
     const names = Array.isArray(answer?.names) ? answer.names.map(String) : [];
     const before = text.slice(0, place), begin = place - prefix.length;
@@ -88,9 +99,16 @@ export class Inspection {
       ? mergeMatches(names, suggested ?? [], object !== null, begin, before)
       : within === "key"
       ? names.filter((name) => name.startsWith(prefix)).map((text) => ({ text, type: "", start: begin }))
-      : (suggested ?? []).filter(({ text, start }) =>
-        start !== -1 && start < place && text.startsWith(before.slice(start))
-      );
+      : [
+        ...(suggested ?? []).filter(({ text, start }) =>
+          start !== -1 && start < place && text.startsWith(before.slice(start))
+        ),
+        ...modules.filter((text) => text.startsWith(prefix)).map((text) => ({
+          text,
+          type: "path",
+          start: begin,
+        })),
+      ];
     const start = matches[0]?.start ?? place - prefix.length;
     const fitting = matches.filter((match) => match.start === start);
     // The language server names a thing once for each module that has it.
@@ -197,6 +215,8 @@ function mergeMatches(
     .filter(({ text, start }) => text.toLowerCase().startsWith(before.slice(start).toLowerCase()));
   // Names within a string, such as that of an import, mean nothing.
   if (fitting.length > 0 && fitting[0].start < start) return fitting;
+  // Between the brackets of an import, or of a pattern, are names of what is imported or taken apart.
+  if (fitting.length > 0 && BRACKETS.test(before)) return fitting;
   const types = new Map(fitting.map(({ text, type }) => [text, type]));
   const there = names.filter((name) => name.startsWith(prefix) && NAME.test(name))
     .map((text): Suggestion => ({ text, type: types.get(text) ?? "", start }));

@@ -16,6 +16,8 @@ const PREFIX = "'use strict'; void 0;";
 const CELLS = 2000;
 const FRAME = /attune-cell-(\d+)(?::(\d+):(\d+))?/g;
 const FRAME_LINE = /^\s+at .*attune-cell-\d+/;
+/** The frames of errors within an error stand further to the right. */
+const OUTERMOST = /^ {4}at /;
 /** A frame of no function: of the cell itself, or of what was put into it. */
 const NAMELESS = /^\s+at (async )?attune-cell-\d+(:\d+:\d+)?$/;
 /** The runtime names what it could not take apart by the code that it ran. */
@@ -23,7 +25,7 @@ const GUARD = /__attune_kernel__\.guard\(\.\.\.\)/g;
 /** Modules of Node with functions of the kernel's have an address that holds their text. */
 const BUILTIN = /data:text\/javascript,import%20all%20from%20%22node%3A(\w+)%22[^\s"')]*/g;
 /** Lines that are quoted around the one that threw. */
-const AROUND = 2, WIDEST = 160;
+const AROUND = 2, WIDEST = 92;
 
 interface Source {
   readonly code: string;
@@ -73,8 +75,10 @@ export class Positions {
       const isOwn = isAfterFrame && found !== null && found.isInserted && NAMELESS.test(plain);
       if (isOwn) continue;
       isAfterFrame = isFrame;
-      if (isFrame && first === -1) first = kept.length;
-      if (found && quoted === null) {
+      // Of an error that has no place of its own, as of `Promise.any`, the statement is told.
+      const isPlace = statement === null || OUTERMOST.test(plain);
+      if (isFrame && isPlace && first === -1) first = kept.length;
+      if (found && isPlace && quoted === null) {
         quoted = quote(found.code, found.place);
         kept.push(...quoted);
       }
@@ -149,10 +153,19 @@ export function quote(code: string, { line, column }: Place): string[] {
   const width = String(to).length;
   const quoted: string[] = [];
   for (let at = from; at <= to; at++) {
-    quoted.push(
-      `${at === line ? ">" : " "} ${String(at).padStart(width)} | ${lines[at - 1].slice(0, WIDEST)}`,
-    );
-    if (at === line && column <= WIDEST) quoted.push(`  ${" ".repeat(width)} | ${" ".repeat(column - 1)}^`);
+    const [text, place] = cut(lines[at - 1], at === line ? column : 1);
+    quoted.push(`${at === line ? ">" : " "} ${String(at).padStart(width)} | ${text}`);
+    if (at === line) quoted.push(`  ${" ".repeat(width)} | ${" ".repeat(place - 1)}^`);
   }
   return quoted;
+}
+
+/** The part of a line that fits, around a column, and the column in it: pages wrap longer ones, and the mark misses its place. */
+function cut(line: string, column: number): [text: string, column: number] {
+  if (line.length <= WIDEST) return [line, column];
+  const start = Math.max(0, Math.min(column - 1 - WIDEST / 2, line.length - WIDEST));
+  const text = `${start > 0 ? "…" : ""}${line.slice(start, start + WIDEST)}${
+    start + WIDEST < line.length ? "…" : ""
+  }`;
+  return [text, column - start + (start > 0 ? 1 : 0)];
 }

@@ -180,7 +180,12 @@ export class KernelProxy implements AsyncDisposable {
       this.#child.stoppedAnswer,
       () => this.#presses,
     );
-    this.#inspection = new Inspection(this.#child, this.#packages, this.#language);
+    this.#inspection = new Inspection(
+      this.#child,
+      this.#packages,
+      this.#language,
+      this.#configuration.folder,
+    );
     this.#cells = new CellQueue(this.#child, this.#news, this.#session, {
       before: () => this.#before(),
       ask: (cell, prompt, isPassword) => this.#questions.ask(cell, prompt, isPassword),

@@ -212,6 +212,7 @@ Deno.test("widgets: a live figure changes the engine, one drawing after the othe
     await byLabel("head").hear({ method: "update", state: { value: 1 } });
     const svg = atob(/base64,([^"]+)/.exec(String((picture.sent.at(-1)?.state as Data).value))![1]);
     assert(svg.includes("head 1, key 2 moved by 0.9"), svg);
+    assert(!svg.includes('width="100%"'), "the page shows through: it may be dark");
     await named(comms, "Button")[0].hear({ method: "custom", content: { event: "click" } });
     const back = await live.weights(0, { head: 0 });
     assertEquals(
@@ -344,6 +345,11 @@ Deno.test("replay S3: a label is a text in every dialect", async () => {
           `${ipywidgets} ${name}`,
         );
       }
+      const formula = slider({ label: "$x$ <b>" });
+      show(formula);
+      const { description, description_allow_html: isHtml } = named(comms, "FloatSlider")[1].state;
+      assertEquals(description, '<span class="tex2jax_ignore mathjax_ignore">$x$ &#60;b&#62;</span>');
+      assertEquals(isHtml === true, !isEscaped);
       // On buttons all versions take it for text.
       for (const name of ["ToggleButton", "Button"]) {
         assertEquals(named(comms, name)[0].state.description, evil);
