@@ -14,10 +14,10 @@ import { assert, assertEquals, assertNotEquals } from "../../testing/assert.ts";
 import { assertAccurate, matrixOf } from "../../testing/accuracy.ts";
 import { BACKENDS, casesOn } from "../backends_here.ts";
 import { SlowBackend } from "../../testing/fake_backends.ts";
-import { headerOf } from "../../testing/forged_files.ts";
 import { MemoryModel } from "../../testing/memory_model.ts";
 import { someEngine } from "../../testing/freed_slots.ts";
 import { type EditMaker, editMakers } from "../../testing/model_edits.ts";
+import { forge, headerOf } from "../../testing/forged_files.ts";
 import { Random } from "../../testing/random.ts";
 import { askBoth, assertSame, bitsOf, editAll, type Twins } from "../../testing/twins.ts";
 
@@ -296,6 +296,28 @@ Deno.test("a snapshot is loaded without computing a row", async () => {
   await using loaded = await DynamicAttention.load(await engine.save());
   const { rowsBuilt, rowsPatched, exponentials, multiplyAdds } = loaded.stats();
   assertEquals([rowsBuilt, rowsPatched, exponentials, multiplyAdds], [0, 0, 0, 0]);
+});
+
+Deno.test("sums of wasm in two floats, as older files have them, are loaded without computing a row", async () => {
+  const random = new Random(4), rows = (count: number) => random.rows(count, 3);
+  await using engine = await DynamicAttention.create({
+    query: rows(9),
+    key: rows(20),
+    value: rows(20),
+    backend: "wasm",
+  });
+  const older = await forge(await engine.save(), ({ tensors }) => {
+    const { shape, data } = tensors["wasm.sums"];
+    const high = Float32Array.from(data as Float64Array);
+    const low = Float32Array.from(high, (number, at) => (data[at] as number) - number);
+    assert(low.some((number) => number !== 0));
+    delete tensors["wasm.sums"];
+    tensors["wasm.high"] = { shape, data: high };
+    tensors["wasm.low"] = { shape, data: low };
+  });
+  await using loaded = await DynamicAttention.load(older);
+  assertEquals(loaded.stats().rowsBuilt, 0);
+  assertEquals(bitsOf((await loaded.read()).data), bitsOf((await engine.read()).data));
 });
 
 for (const backend of BACKENDS) {
