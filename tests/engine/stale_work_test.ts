@@ -152,6 +152,26 @@ for (const backend of QUICK_BACKENDS) {
     assertEquals(made[0].certificates, 0);
   });
 
+  Deno.test(`stale work on ${backend}: a bias that is gone counts in no bound once it is forgotten`, async () => {
+    const random = new Random(9), { queries, keys } = SIZES;
+    const mask = Array.from({ length: queries }, () => Array.from({ length: keys }, () => random.normal()));
+    const options = engineOf(random, SIZES, {
+      mask,
+      editableMask: true,
+      backend,
+      lazyThreshold: { error: 1 },
+    });
+    await using live = await DynamicAttention.create(options);
+    const before = (await live.peek()).bounds, pair = { queries: [3], keys: [5] };
+    live.setMask(1e4, pair);
+    const during = (await live.peek()).bounds;
+    live.setMask(mask[3][5], pair);
+    await live.flush();
+    const after = (await live.peek()).bounds;
+    for (let row = 0; row < queries; row++) assertGreater(during[row], before[row]);
+    assertEquals(after, before);
+  });
+
   Deno.test(`stale work on ${backend}: many changed keys at once are caught up with, and bounds hold`, async () => {
     const random = new Random(6), sizes: PatternSizes = { queries: 512, keys: 160, dim: 8 };
     const options = engineOf(random, sizes, { backend, lazyThreshold: Infinity });
