@@ -25,6 +25,9 @@ const DOUBLE_ROUNDING = 2 ** -50;
  */
 const FLOAT32_STEP = 3 * 2 ** -24, SMALLEST_STEP = 2 ** -149;
 
+/** Biases that are no larger, or no larger than products by more, take little of a bound that all rows share. */
+const USUAL_BIAS = 64;
+
 /** What the answers of one backend are made of. */
 export interface RowParts {
   readonly config: BackendConfig;
@@ -112,7 +115,8 @@ export class RowRounding {
 
   /**
    * What rounding did to any answer at most; Infinity where scores have biases besides those of a mask, which have
-   * no bound that is known here.
+   * no bound that is known here, and where those of a mask are so large that they count for most of it: they forbid
+   * pairs, as −10⁹ does, so that certificates are far tighter.
    */
   common(since: Since): number {
     const { layout, layout: { kvHeads, headDim, valueDim }, rule, maskHeads } = this.#config,
@@ -127,6 +131,7 @@ export class RowRounding {
         if (keyHeadOf(layout, head) === keyHead) norm = Math.max(norm, this.#heads.norms.largest(head));
       }
       const largestProduct = this.#heads.reach.largestScore(norm, keyHead);
+      if (largestBias > largestProduct + USUAL_BIAS) return Infinity;
       const rounding = limits === null
         ? { mass: 0, variation: DOUBLE_ROUNDING * (largestProduct + headDim + 64) }
         : limits.rounding({ logSumExp: Infinity, largestProduct, keyCount, largestBias });
