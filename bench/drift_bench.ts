@@ -6,9 +6,8 @@
 // Eight small edits, keys and values in turn, come before each look; queries, keys and values begin as normal
 // numbers, and a step adds normal numbers of the given size to a row.
 
-import process from "node:process";
 import { parseArgs } from "node:util";
-import { median, quantile } from "simple-statistics";
+import { mean, median, quantile } from "simple-statistics";
 import { DynamicAttention } from "../mod.ts";
 import { Random } from "../testing/random.ts";
 import { describeMachine } from "./machine.ts";
@@ -65,16 +64,17 @@ interface Course {
   readonly live: DynamicAttention;
   readonly look: Look;
   edit(): void;
-  /** Milliseconds of each look, by the clock. */
+  /** Milliseconds of each look. */
   readonly times: number[];
-  /** Milliseconds of all looks, of the processors that this process has. */
-  busy: number;
 }
 
-/** Milliseconds that the processors have worked for this process: other programs do not count. */
-function busyTime(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
+/**
+ * The mean of all but the slowest hundredth: on a machine with other work these are the looks in which another
+ * program ran, for some milliseconds each.
+ */
+function meanOfMost(times: readonly number[]): number {
+  const sorted = [...times].sort((one, other) => one - other);
+  return mean(sorted.slice(0, Math.ceil(0.99 * sorted.length)));
 }
 
 async function begin(way: Way, of: Case): Promise<Course> {
@@ -99,12 +99,11 @@ async function begin(way: Way, of: Case): Promise<Course> {
   };
   const look = way.look(live, of);
   await look();
-  return { live, look, edit, times: [], busy: 0 };
+  return { live, look, edit, times: [] };
 }
 
 interface Measured {
   readonly times: readonly number[];
-  readonly busy: number;
   readonly multiplyAdds: number;
 }
 
@@ -115,15 +114,14 @@ async function measure(of: Case): Promise<Measured[]> {
     for (const course of courses) {
       for (let at = turn; at < Math.min(turn + TURN, of.looks); at++) {
         for (let count = 0; count < EDITS; count++) course.edit();
-        const busy = busyTime(), start = performance.now();
+        const start = performance.now();
         await course.look();
         course.times.push(performance.now() - start);
-        course.busy += busyTime() - busy;
       }
     }
   }
-  const measured = courses.map(({ live, times, busy }, at) => {
-    return { times, busy, multiplyAdds: live.stats().multiplyAdds - before[at] };
+  const measured = courses.map(({ live, times }, at) => {
+    return { times, multiplyAdds: live.stats().multiplyAdds - before[at] };
   });
   for (const { live } of courses) await live.dispose();
   return measured;
@@ -132,11 +130,11 @@ async function measure(of: Case): Promise<Measured[]> {
 /** Prints a case as a row of a table: µs of an exact read, and for each way the ratios of time and work. */
 function print({ queries, keys, step, error, looks }: Case, measured: readonly Measured[]): void {
   const [exact] = measured;
-  const micros = (time: number) => (1000 * time).toPrecision(time < 1e-2 ? 2 : 3);
+  const micros = (time: number) => (1000 * time).toPrecision(3);
   const [low, high] = quantile([...exact.times], [0.25, 0.75]);
-  const cells = measured.slice(1).flatMap(({ times, busy, multiplyAdds }) => [
+  const cells = measured.slice(1).flatMap(({ times, multiplyAdds }) => [
     (median([...times]) / median([...exact.times])).toFixed(2),
-    (busy / exact.busy).toFixed(2),
+    (meanOfMost(times) / meanOfMost(exact.times)).toFixed(2),
     (multiplyAdds / exact.multiplyAdds).toFixed(2),
   ]);
   const read = `${micros(median([...exact.times]))} (${micros(low)}–${micros(high)})`;
@@ -178,7 +176,7 @@ const { cpu, cores } = await describeMachine();
 console.log(
   `${cpu}, ${cores} cores, Deno ${Deno.version.deno}; ${backend} on one thread, d = dv = ${DIM}\n\n` +
     "µs of an exact read into an array, in the median with quartiles; for each way, over those of exact reads: the\n" +
-    "median of its times, the time of processors in the mean, and its multiply-adds\n",
+    "median of its times, the mean of all but the slowest hundredth, and its multiply-adds\n",
 );
 const names = WAYS.slice(1).map(({ name }) => `${name}: median | mean | work`);
 console.log(`| queries × keys, step, error, looks | \`read\` | ${names.join(" | ")} |`);

@@ -267,7 +267,8 @@ export class EditPipeline {
     return {
       refresh: (operation, slots, error, places, errors = null) => {
         return this.#ask(operation, slots, async () => {
-          const changed = await this.#stale.refresh(copies, slots, error, places);
+          const { changed } = await copies.refresh(slots, error, places);
+          this.#stale.noteRefreshed(copies);
           if (errors !== null) {
             // They are of the newest rows at the call.
             mirror.settle();

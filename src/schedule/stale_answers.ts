@@ -10,7 +10,7 @@ import { type LargestErrors, storageBounds } from "../numerics/storage_bound.ts"
 import { BoundChoice } from "./bound_choice.ts";
 import { LimitedAnswers, type StaleAttentionOutput } from "./limited_answers.ts";
 import { FollowedCopies } from "./followed_copies.ts";
-import { Mirror, type MirrorPlaces } from "./mirror.ts";
+import { Mirror } from "./mirror.ts";
 import type { Planner } from "./planner.ts";
 import type { StandingQueries } from "./standing_queries.ts";
 import type { Threshold } from "./threshold.ts";
@@ -137,16 +137,9 @@ export class StaleAnswers {
     );
   }
 
-  /** Makes copies anew that may be further than `error` from exact; returns those that are others now. */
-  async refresh(
-    copies: FollowedCopies,
-    slots: Uint32Array,
-    error: number,
-    places: MirrorPlaces,
-  ): Promise<Uint32Array<ArrayBuffer>> {
-    const { changed } = await copies.refresh(slots, error, places);
-    if (!copies.isFollowing) this.#letGo();
-    return changed;
+  /** Copies of others were made anew. */
+  noteRefreshed({ isFollowing }: FollowedCopies): void {
+    if (!isFollowing) this.#letGo();
   }
 
   /**

@@ -43,7 +43,7 @@ const UP = DRIFT_UP, DOWN = 1 - 2 ** -30;
  * larger than noted.
  */
 const MANY_MOVES = 32, LOOSE_PATH = 1 / 4, MOST_MOVES = 0xffff;
-/** Looseness, which changes slowly, takes a look at all keys: it is computed again after this number of batches. */
+/** Looseness takes a look at all keys: it is computed again after this number of batches. */
 const SELDOM = 64;
 
 /** What a row is when its weights are noted. */
@@ -59,6 +59,8 @@ export interface NotedRow {
   /** A bound on the distance of its exact output from the centre. */
   readonly distance: number;
 }
+
+type FollowedCounts = Record<"batches" | "steps" | "notes" | "measured", number>;
 
 /** The parts of a backend that its ledger depends on. */
 export interface LedgerParts {
@@ -88,12 +90,7 @@ export class DriftLedger {
   /** Multiply-adds of steps and notes so far. */
   upkeep = 0;
   /** As {@link Watched.followed}. */
-  readonly followed: { batches: number; steps: number; notes: number; measured: number } = {
-    batches: 0,
-    steps: 0,
-    notes: 0,
-    measured: 0,
-  };
+  readonly followed: FollowedCounts = { batches: 0, steps: 0, notes: 0, measured: 0 };
   /** By query slot and head, the log-sum-exp, less its doubt, when its weights were noted. */
   #logs = new Float64Array(0);
   /** What `looseness` told last, and after how many batches. */
@@ -250,11 +247,8 @@ export class DriftLedger {
 
   /** The live keys whose weights are noted. */
   notedKeys(): Uint32Array {
-    const { stored } = this.#rows, keys: number[] = [];
-    for (let slot = 0; slot < stored.size; slot++) {
-      if (this.#noted[slot] === 1 && stored.isLive(slot)) keys.push(slot);
-    }
-    return Uint32Array.from(keys);
+    const { stored } = this.#rows, slots = Uint32Array.from(this.#noted.keys());
+    return slots.filter((slot) => this.#noted[slot] === 1 && slot < stored.size && stored.isLive(slot));
   }
 
   /** The weights of these keys have been noted in all rows; it took `work` multiply-adds. */
@@ -337,22 +331,15 @@ export class DriftLedger {
 
   /** The states of these query slots are of the stored keys. */
   reach(slots: Uint32Array): void {
-    const { heads } = this.#layout, readings = this.#readings, isWhole = this.isWhole;
-    const isFollowed = this.#isFollowed;
+    const { heads } = this.#layout, readings = this.#readings;
+    const isWhole = this.isWhole, isFollowed = this.#isFollowed;
     for (let head = 0; head < heads; head++) {
       const { drift } = this.#heads[head];
       for (let at = 0; at < slots.length; at++) {
-        const slot = slots[at];
-        if (isWhole || isFollowed[slot >>> BLOCK_BITS] === 1) {
-          readings[slot * heads + head] = drift[slot >>> BLOCK_BITS];
-        }
+        const slot = slots[at], block = slot >>> BLOCK_BITS;
+        if (isWhole || isFollowed[block] === 1) readings[slot * heads + head] = drift[block];
       }
     }
-  }
-
-  /** How far the block of a query slot has drifted in one head. */
-  reading(slot: number, head: number): number {
-    return this.#heads[head].drift[Math.floor(slot / BLOCK_SLOTS)];
   }
 
   /** How far blocks have drifted, by head. */
@@ -360,15 +347,10 @@ export class DriftLedger {
     return this.#heads.map(({ drift }) => drift);
   }
 
-  /** A bound on how far the exact output of a query slot has moved in one head since a reading. */
-  since(slot: number, head: number, reading: number): number {
-    const drift = this.reading(slot, head) - reading;
-    return drift >= 0 ? drift * UP : Infinity;
-  }
-
   /** A bound on how far the state of a query slot is from exact in one head, but for rounding. */
   sinceState(slot: number, head: number): number {
-    return this.since(slot, head, this.readingOfState(slot, head));
+    const drift = this.#heads[head].drift[slot >>> BLOCK_BITS] - this.readingOfState(slot, head);
+    return drift >= 0 ? drift * UP : Infinity;
   }
 
   /** The reading as of the state of a query slot. */

@@ -251,11 +251,10 @@ export class RowDrift {
     const ledger = this.#ledger, { heads } = this.#config.layout;
     const common = this.#rounding.common(since), isLittle = common < Infinity && common <= LITTLE * limit;
     if (isLittle && ledger === null) {
+      // Without drift there are no readings, and copies of before are forgotten when it begins.
+      const { roundings } = copies;
       for (let at = 0; at < queries.length; at++) {
-        for (let row = queries[at] * heads; row < (queries[at] + 1) * heads; row++) {
-          copies.readings[row] = NaN;
-          copies.roundings[row] = common;
-        }
+        for (let row = queries[at] * heads; row < (queries[at] + 1) * heads; row++) roundings[row] = common;
       }
       return;
     }
