@@ -63,7 +63,7 @@ const COSTS: Costs = {
     pairAgain: 0.04,
     look: 10_000,
     multiplyAdd: 0.065,
-    updated: 1.5,
+    updated: 0.5,
     answered: 0.87,
     noted: 25,
     begun: 750,
