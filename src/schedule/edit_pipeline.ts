@@ -114,7 +114,7 @@ export class EditPipeline {
     // A mask function, or an edited mask, may say something else of a row that equals an earlier one.
     const saysAnew = mask !== null && (mask.isFunction || mask.isEditable);
     this.queries = new StandingQueries(config, planner, !saysAnew);
-    const bringUp = (slots: Uint32Array) => this.#bringUp(slots);
+    const bringUp = (slots: Uint32Array, ahead?: Ahead) => this.#bringUp(slots, ahead);
     this.#stale = new StaleAnswers({
       backend,
       layout: config.layout,

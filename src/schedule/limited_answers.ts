@@ -3,7 +3,7 @@
  * kept within the error by drift.
  */
 
-import type { Backend, Watched } from "../backends/backend.ts";
+import type { Ahead, Backend, Watched } from "../backends/backend.ts";
 import { outputFor } from "../backends/wanted.ts";
 import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
 import { AskedBlocks, BLOCK_SLOTS } from "./asked_blocks.ts";
@@ -23,8 +23,8 @@ export interface LimitedConfig {
   readonly layout: HeadLayout;
   readonly queries: StandingQueries;
   readonly planner: Planner;
-  /** Brings query slots up to date in the order of turns; null when it is done. */
-  bringUp(slots: Uint32Array): Promise<void> | null;
+  /** Brings query slots up to date in the order of turns; null when it is done. Their answer may be given on the way. */
+  bringUp(slots: Uint32Array, ahead?: Ahead): Promise<void> | null;
   /** Copies, which this file answers with. */
   readonly mirror: Mirror;
   /** Whether others follow the drift of all query slots. */
@@ -232,12 +232,12 @@ export class LimitedAnswers {
     if (slots.length === 0) {
       return { output: outputFor(into, 0), bounds: new Float64Array(0), ...queries.lagOf(slots) };
     }
-    const running = bringUp(slots);
+    const ahead = aheadOf(into), running = bringUp(slots, ahead);
     if (running) await running;
     const time = prices.timeOfExact(prices.workSoFar - before, slots.length);
     const bounds = await queries.drift(slots, error);
     if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error, time);
-    const { output } = await queries.read(slots, { into, logs: false });
+    const { output } = ahead?.given ?? await queries.read(slots, { into, logs: false });
     return { output, bounds, ...queries.lagOf(slots) };
   }
 
@@ -320,6 +320,14 @@ export class LimitedAnswers {
     data.set(this.#data);
     this.#data = data;
   }
+}
+
+/**
+ * An answer that may be given while its rows are brought up to date: not into the caller's array, which has to stay
+ * as it is when bounds fail afterwards.
+ */
+export function aheadOf(into: Float32Array<ArrayBuffer> | null): Ahead | undefined {
+  return into === null ? { wanted: { into, logs: false }, given: null } : undefined;
 }
 
 function toItself(slot: number): number {

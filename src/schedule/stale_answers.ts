@@ -4,11 +4,11 @@
  * that are kept within the limit by drift.
  */
 
-import type { AttentionOutput, Backend } from "../backends/backend.ts";
+import type { Ahead, AttentionOutput, Backend } from "../backends/backend.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
 import { type LargestErrors, storageBounds } from "../numerics/storage_bound.ts";
 import { BoundChoice } from "./bound_choice.ts";
-import { LimitedAnswers, type StaleAttentionOutput } from "./limited_answers.ts";
+import { aheadOf, LimitedAnswers, type StaleAttentionOutput } from "./limited_answers.ts";
 import { FollowedCopies } from "./followed_copies.ts";
 import { Mirror } from "./mirror.ts";
 import type { Planner } from "./planner.ts";
@@ -28,7 +28,7 @@ export interface StaleConfig {
   readonly planner: Planner;
   readonly threshold: Threshold;
   /** Brings query slots up to date in the order of turns; null when it is done. */
-  bringUp(slots: Uint32Array): Promise<void> | null;
+  bringUp(slots: Uint32Array, ahead?: Ahead): Promise<void> | null;
 }
 
 /** What a stale answer is to hold. */
@@ -128,8 +128,10 @@ export class StaleAnswers {
   #newMirror(): Mirror {
     const { backend, queries, layout, bringUp } = this.#config;
     const read = (slots: Uint32Array, into: Float32Array<ArrayBuffer> | null): Promise<AttentionOutput> => {
-      const running = bringUp(slots), wanted = { into, logs: false };
-      return running ? running.then(() => queries.read(slots, wanted)) : queries.read(slots, wanted);
+      const wanted = { into, logs: false }, ahead: Ahead = { wanted, given: null };
+      const running = bringUp(slots, ahead);
+      const answer = () => ahead.given ? Promise.resolve(ahead.given) : queries.read(slots, wanted);
+      return running ? running.then(answer) : answer();
     };
     return new Mirror(
       { backend, epoch: () => queries.epoch, stored: () => this.#limited.stored, read },
@@ -198,8 +200,9 @@ export class StaleAnswers {
       const older = queries.olderThan(floor, slots);
       if (older.length > 0) await bringUp(older);
       if (planner.policy === "auto") await this.#gather(slots);
-      const bounds = areBoundsWanted ? await this.#cheapestBounds(slots) : infinities(slots.length);
-      const { output } = await queries.read(slots, { into, logs: false });
+      const ahead = aheadOf(into);
+      const bounds = areBoundsWanted ? await this.#cheapestBounds(slots, ahead) : infinities(slots.length);
+      const { output } = ahead?.given ?? await queries.read(slots, { into, logs: false });
       return { output, bounds, ...queries.lagOf(slots) };
     }
     if (planner.policy === "rebuild") return await this.#certified(slots, error, floor, into);
@@ -213,7 +216,7 @@ export class StaleAnswers {
   }
 
   /** Certified bounds, after catching up where that takes less time than the certificates of pending keys. */
-  async #cheapestBounds(slots: Uint32Array): Promise<Float64Array<ArrayBuffer>> {
+  async #cheapestBounds(slots: Uint32Array, ahead: Ahead | undefined): Promise<Float64Array<ArrayBuffer>> {
     const { queries, bringUp, planner, layout } = this.#config;
     if (planner.policy === "auto") {
       const changed = this.#limited.stored - this.#storedAtLook;
@@ -221,7 +224,7 @@ export class StaleAnswers {
       if (queries.lagOf(slots).pending > 0) {
         const look = queries.boundTimes(slots, changed);
         const isLittle = slots.length * layout.heads < FEW_ROWS && look.certified < LITTLE_TIME;
-        if (this.#choice.catchesUp(look) && !isLittle) await bringUp(slots);
+        if (this.#choice.catchesUp(look) && !isLittle) await bringUp(slots, ahead);
       }
     }
     return await queries.certify(slots);
