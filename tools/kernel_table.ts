@@ -34,7 +34,8 @@ async function holds(
     return false;
   };
   try {
-    return await Promise.race([run(kernel, heard).then(() => true, why), late]);
+    const running = (async () => await run(kernel, heard))();
+    return await Promise.race([running.then(() => true, why), late]);
   } finally {
     clearTimeout(timer);
     await kernel.kill();

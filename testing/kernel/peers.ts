@@ -122,28 +122,25 @@ export interface PeerPrograms {
 
 /** Ours and the stock kernel, and of the others those that are there. */
 export function kernelPeers({ python, ijskernel, tslab }: PeerPrograms): KernelPeer[] {
-  const mark = crypto.randomUUID(), clearAway = () => endProcesses(mark);
-  const start = (argv: (file: string) => readonly string[]): KernelPeer["start"] => (onMessage) =>
-    KernelProcess.start({
-      ...(onMessage ? { onMessage } : {}),
-      timeoutMs: 60_000,
-      env: { [KERNEL_MARK]: mark },
-      command: (file) => argv(file) as [string, ...string[]],
-    });
-  const peer = (name: string, snippets: Snippets, argv: (file: string) => readonly string[]): KernelPeer => ({
-    name,
-    snippets,
-    argv,
-    start: start(argv),
-    clearAway,
-  });
+  const peer = (name: string, snippets: Snippets, argv: (file: string) => readonly string[]): KernelPeer => {
+    const mark = crypto.randomUUID();
+    const start: KernelPeer["start"] = (onMessage) =>
+      KernelProcess.start({
+        ...(onMessage ? { onMessage } : {}),
+        timeoutMs: 60_000,
+        env: { [KERNEL_MARK]: mark },
+        command: (file) => argv(file) as [string, ...string[]],
+      });
+    return { name, snippets, argv, start, clearAway: () => endProcesses(mark) };
+  };
   return [
     {
       name: "ours",
       snippets: DENO,
       argv: () => [],
       start: (onMessage) => startProxy(onMessage ? { onMessage } : {}),
-      clearAway,
+      // It leaves nothing behind.
+      clearAway: () => Promise.resolve(),
     },
     peer("Deno", DENO, (file) => [Deno.execPath(), "jupyter", "--kernel", "--conn", file]),
     ...(python

@@ -12,8 +12,6 @@ import { Map, Symbol } from "../natives.ts";
 const LOOKING = 0, GIVEN = 1, THROWN = 2, LATE = 3;
 /** At most so many are kept to be used again. */
 const MOST_KEPT = 1000;
-/** What an await found is handed over by another call. */
-const THERE = Symbol();
 
 /** What is told of the promise of a look that has found nothing. */
 export type Waiting = [gives: (value: unknown) => void, throws: (reason: unknown) => void];
@@ -49,6 +47,7 @@ export class Looks {
   #marked = new Map<unknown, Look>();
   #newest = new Look();
   #last: unknown = undefined;
+  #hasLast = false;
   #hasThrown = false;
   #late: Look | null = null;
 
@@ -66,18 +65,12 @@ export class Looks {
     return look;
   }
 
-  /** Takes what an await has given: the value, or the mark of its look. Falsy where that has found nothing. */
-  readonly end = (value: unknown): unknown => {
-    const newest = this.#newest;
-    // Most often one await looks at a time.
-    const look = value === newest.mark
-      ? newest
-      : typeof value === "symbol"
-      ? this.#marked.get(value)
-      : undefined;
+  /** Takes what an await has given: the value, or the mark of its look. False where that has found nothing. */
+  readonly end = (value: unknown): boolean => {
+    const look = typeof value === "symbol" ? this.#lookOf(value) : undefined;
     if (look === undefined) {
       this.#last = value;
-      return THERE;
+      return this.#hasLast = true;
     }
     const { phase, result } = look;
     if (phase === LOOKING) {
@@ -91,18 +84,24 @@ export class Looks {
     look.result = undefined;
     if (this.#free.length < MOST_KEPT) this.#free.push(look);
     else this.#marked.delete(look.mark);
-    return THERE;
+    return this.#hasLast = true;
   };
 
-  /** What the await gives in the end. */
+  /** What the await gives in the end: what was taken just before, else what it has waited for. */
   readonly out = (value: unknown): unknown => {
-    if (value !== THERE) return value;
+    if (!this.#hasLast) return value;
     const last = this.#last;
+    this.#hasLast = false;
     this.#last = undefined;
     if (!this.#hasThrown) return last;
     this.#hasThrown = false;
     throw last;
   };
+
+  #lookOf(mark: symbol): Look | undefined {
+    // Most often one await looks at a time.
+    return mark === this.#newest.mark ? this.#newest : this.#marked.get(mark);
+  }
 
   /** The look that has just found nothing. */
   takeLate(): Look | null {
