@@ -3,11 +3,12 @@
  * kept within the error by drift.
  */
 
-import type { Ahead, Backend, Watched } from "../backends/backend.ts";
+import type { Backend, Watched } from "../backends/backend.ts";
 import { outputFor } from "../backends/wanted.ts";
 import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
 import { AskedBlocks, BLOCK_SLOTS } from "./asked_blocks.ts";
 import { DriftTrial, type Price } from "./drift_trial.ts";
+import type { EarlyAnswer } from "./early_answer.ts";
 import { ExactAccounts } from "./exact_accounts.ts";
 import { FREE, less, LookPrices, plus } from "./look_prices.ts";
 import type { Mirror } from "./mirror.ts";
@@ -23,8 +24,10 @@ export interface LimitedConfig {
   readonly layout: HeadLayout;
   readonly queries: StandingQueries;
   readonly planner: Planner;
-  /** Brings query slots up to date in the order of turns; null when it is done. Their answer may be given on the way. */
-  bringUp(slots: Uint32Array, ahead?: Ahead): Promise<void> | null;
+  /** Brings query slots up to date in the order of turns; null when it is done. */
+  bringUp(slots: Uint32Array): Promise<void> | null;
+  /** The same, with an answer that is taken after its bounds. */
+  readonly early: EarlyAnswer;
   /** Copies, which this file answers with. */
   readonly mirror: Mirror;
   /** Whether others follow the drift of all query slots. */
@@ -228,16 +231,17 @@ export class LimitedAnswers {
     error: number,
     into: Float32Array<ArrayBuffer> | null,
   ): Promise<StaleAttentionOutput> {
-    const { queries, bringUp } = this.#config, prices = this.#prices, before = prices.workSoFar;
+    const { queries, early } = this.#config, prices = this.#prices, before = prices.workSoFar;
     if (slots.length === 0) {
       return { output: outputFor(into, 0), bounds: new Float64Array(0), ...queries.lagOf(slots) };
     }
-    const ahead = aheadOf(into), running = bringUp(slots, ahead);
+    const running = early.bringUp(slots, into !== null);
     if (running) await running;
     const time = prices.timeOfExact(prices.workSoFar - before, slots.length);
     const bounds = await queries.drift(slots, error);
     if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error, time);
-    const { output } = ahead?.given ?? await queries.read(slots, { into, logs: false });
+    const given = early.take(into),
+      output = given ?? (await queries.read(slots, { into, logs: false })).output;
     return { output, bounds, ...queries.lagOf(slots) };
   }
 
@@ -320,14 +324,6 @@ export class LimitedAnswers {
     data.set(this.#data);
     this.#data = data;
   }
-}
-
-/**
- * An answer that may be given while its rows are brought up to date: not into the caller's array, which has to stay
- * as it is when bounds fail afterwards.
- */
-export function aheadOf(into: Float32Array<ArrayBuffer> | null): Ahead | undefined {
-  return into === null ? { wanted: { into, logs: false }, given: null } : undefined;
 }
 
 function toItself(slot: number): number {

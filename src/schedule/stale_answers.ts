@@ -8,7 +8,8 @@ import type { Ahead, AttentionOutput, Backend } from "../backends/backend.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
 import { type LargestErrors, storageBounds } from "../numerics/storage_bound.ts";
 import { BoundChoice } from "./bound_choice.ts";
-import { aheadOf, LimitedAnswers, type StaleAttentionOutput } from "./limited_answers.ts";
+import { EarlyAnswer } from "./early_answer.ts";
+import { LimitedAnswers, type StaleAttentionOutput } from "./limited_answers.ts";
 import { FollowedCopies } from "./followed_copies.ts";
 import { Mirror } from "./mirror.ts";
 import type { Planner } from "./planner.ts";
@@ -51,6 +52,7 @@ export class StaleAnswers {
   readonly #held = new Set<FollowedCopies>();
   readonly #mirror: Mirror;
   readonly #limited: LimitedAnswers;
+  readonly #early: EarlyAnswer;
   readonly #choice = new BoundChoice();
   /** The number of changed key slots that had been stored when bounds were last asked for. */
   #storedAtLook = 0;
@@ -58,12 +60,16 @@ export class StaleAnswers {
   constructor(config: StaleConfig) {
     this.#config = config;
     const mirror = this.#mirror = this.#newMirror();
-    this.#limited = new LimitedAnswers({ ...config, mirror, isHeld: () => this.#isHeld });
+    const early = this.#early = new EarlyAnswer(
+      (slots, ahead) => config.bringUp(slots, ahead),
+      config.layout,
+    );
+    this.#limited = new LimitedAnswers({ ...config, mirror, early, isHeld: () => this.#isHeld });
   }
 
   /** Bytes of copies, those that others hold included, but for the arrays of those. */
   get bytes(): number {
-    let bytes = this.#mirror.bytes + this.#limited.bytes;
+    let bytes = this.#mirror.bytes + this.#limited.bytes + this.#early.bytes;
     for (const { mirror } of this.#held) bytes += mirror.bytes;
     return bytes;
   }
@@ -79,6 +85,7 @@ export class StaleAnswers {
   /** Forgets all copies. */
   forget(): void {
     this.#limited.forget();
+    this.#early.forget();
     for (const { mirror } of this.#held) mirror.clear();
   }
 
@@ -200,9 +207,11 @@ export class StaleAnswers {
       const older = queries.olderThan(floor, slots);
       if (older.length > 0) await bringUp(older);
       if (planner.policy === "auto") await this.#gather(slots);
-      const ahead = aheadOf(into);
-      const bounds = areBoundsWanted ? await this.#cheapestBounds(slots, ahead) : infinities(slots.length);
-      const { output } = ahead?.given ?? await queries.read(slots, { into, logs: false });
+      const isInto = into !== null;
+      this.#early.begin();
+      const bounds = areBoundsWanted ? await this.#cheapestBounds(slots, isInto) : infinities(slots.length);
+      const given = this.#early.take(into),
+        output = given ?? (await queries.read(slots, { into, logs: false })).output;
       return { output, bounds, ...queries.lagOf(slots) };
     }
     if (planner.policy === "rebuild") return await this.#certified(slots, error, floor, into);
@@ -216,15 +225,15 @@ export class StaleAnswers {
   }
 
   /** Certified bounds, after catching up where that takes less time than the certificates of pending keys. */
-  async #cheapestBounds(slots: Uint32Array, ahead: Ahead | undefined): Promise<Float64Array<ArrayBuffer>> {
-    const { queries, bringUp, planner, layout } = this.#config;
+  async #cheapestBounds(slots: Uint32Array, isInto: boolean): Promise<Float64Array<ArrayBuffer>> {
+    const { queries, planner, layout } = this.#config;
     if (planner.policy === "auto") {
       const changed = this.#limited.stored - this.#storedAtLook;
       this.#storedAtLook = this.#limited.stored;
       if (queries.lagOf(slots).pending > 0) {
         const look = queries.boundTimes(slots, changed);
         const isLittle = slots.length * layout.heads < FEW_ROWS && look.certified < LITTLE_TIME;
-        if (this.#choice.catchesUp(look) && !isLittle) await bringUp(slots, ahead);
+        if (this.#choice.catchesUp(look) && !isLittle) await this.#early.bringUp(slots, isInto);
       }
     }
     return await queries.certify(slots);
