@@ -18,7 +18,8 @@ export function didYouMean(given: unknown, known: readonly string[]): string {
   const word = given.toLowerCase().replace(/ies$/, "y"); // queries
   for (const name of known) {
     const other = name.toLowerCase(), isPart = word.includes(other) || other.includes(word); // is_causal
-    const distance = isPart && Math.min(word.length, other.length) > 3 ? 1 : editDistance(word, other);
+    const edits = editDistance(word, other);
+    const distance = isPart && Math.min(word.length, other.length) > 3 ? Math.min(1, edits) : edits;
     if (distance < least) [nearest, least] = [name, distance];
   }
   const isNear = least <= Math.max(1, Math.floor(nearest.length / 3)) && least < nearest.length;

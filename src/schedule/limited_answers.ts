@@ -235,13 +235,14 @@ export class LimitedAnswers {
     if (slots.length === 0) {
       return { output: outputFor(into, 0), bounds: new Float64Array(0), ...queries.lagOf(slots) };
     }
-    const running = early.bringUp(slots, into !== null);
+    const bounds = await queries.settledDrift(slots, error), isBounded = !isAnyAbove(bounds, error);
+    const running = early.bringUp(slots, into, isBounded || areAllWithin(bounds, error / HOPELESS, Infinity));
     if (running) await running;
-    const time = prices.timeOfExact(prices.workSoFar - before, slots.length);
-    const bounds = await queries.drift(slots, error);
-    if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error, time);
-    const given = early.take(into),
-      output = given ?? (await queries.read(slots, { into, logs: false })).output;
+    if (!isBounded) {
+      const time = prices.timeOfExact(prices.workSoFar - before, slots.length);
+      await this.#certifyAbove(slots, bounds, error, time);
+    }
+    const output = early.take() ?? (await queries.read(slots, { into, logs: false })).output;
     return { output, bounds, ...queries.lagOf(slots) };
   }
 

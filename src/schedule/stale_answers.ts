@@ -60,16 +60,13 @@ export class StaleAnswers {
   constructor(config: StaleConfig) {
     this.#config = config;
     const mirror = this.#mirror = this.#newMirror();
-    const early = this.#early = new EarlyAnswer(
-      (slots, ahead) => config.bringUp(slots, ahead),
-      config.layout,
-    );
+    const early = this.#early = new EarlyAnswer((slots, ahead) => config.bringUp(slots, ahead));
     this.#limited = new LimitedAnswers({ ...config, mirror, early, isHeld: () => this.#isHeld });
   }
 
   /** Bytes of copies, those that others hold included, but for the arrays of those. */
   get bytes(): number {
-    let bytes = this.#mirror.bytes + this.#limited.bytes + this.#early.bytes;
+    let bytes = this.#mirror.bytes + this.#limited.bytes;
     for (const { mirror } of this.#held) bytes += mirror.bytes;
     return bytes;
   }
@@ -85,7 +82,6 @@ export class StaleAnswers {
   /** Forgets all copies. */
   forget(): void {
     this.#limited.forget();
-    this.#early.forget();
     for (const { mirror } of this.#held) mirror.clear();
   }
 
@@ -207,11 +203,9 @@ export class StaleAnswers {
       const older = queries.olderThan(floor, slots);
       if (older.length > 0) await bringUp(older);
       if (planner.policy === "auto") await this.#gather(slots);
-      const isInto = into !== null;
       this.#early.begin();
-      const bounds = areBoundsWanted ? await this.#cheapestBounds(slots, isInto) : infinities(slots.length);
-      const given = this.#early.take(into),
-        output = given ?? (await queries.read(slots, { into, logs: false })).output;
+      const bounds = areBoundsWanted ? await this.#cheapestBounds(slots, into) : infinities(slots.length);
+      const output = this.#early.take() ?? (await queries.read(slots, { into, logs: false })).output;
       return { output, bounds, ...queries.lagOf(slots) };
     }
     if (planner.policy === "rebuild") return await this.#certified(slots, error, floor, into);
@@ -225,7 +219,10 @@ export class StaleAnswers {
   }
 
   /** Certified bounds, after catching up where that takes less time than the certificates of pending keys. */
-  async #cheapestBounds(slots: Uint32Array, isInto: boolean): Promise<Float64Array<ArrayBuffer>> {
+  async #cheapestBounds(
+    slots: Uint32Array,
+    into: Float32Array<ArrayBuffer> | null,
+  ): Promise<Float64Array<ArrayBuffer>> {
     const { queries, planner, layout } = this.#config;
     if (planner.policy === "auto") {
       const changed = this.#limited.stored - this.#storedAtLook;
@@ -233,7 +230,14 @@ export class StaleAnswers {
       if (queries.lagOf(slots).pending > 0) {
         const look = queries.boundTimes(slots, changed);
         const isLittle = slots.length * layout.heads < FEW_ROWS && look.certified < LITTLE_TIME;
-        if (this.#choice.catchesUp(look) && !isLittle) await this.#early.bringUp(slots, isInto);
+        if (this.#choice.catchesUp(look) && !isLittle) {
+          // Certificates of states that have just changed take longer than catching up; a bound of all rows does not.
+          const bounds = await queries.settledDrift(slots, Infinity),
+            isBounded = bounds.every(Number.isFinite);
+          const running = this.#early.bringUp(slots, into, isBounded);
+          if (running) await running;
+          if (isBounded) return bounds;
+        }
       }
     }
     return await queries.certify(slots);

@@ -286,6 +286,11 @@ export class StandingQueries {
     return this.#driftParts(slots, cohorts, limit);
   }
 
+  /** Bounds by drift that query slots have once they are up to date; they need not be. */
+  settledDrift(slots: Uint32Array, limit: number): Promise<Float64Array<ArrayBuffer>> {
+    return this.#backend.drift({ queries: slots, since: NOTHING }, limit);
+  }
+
   async #driftParts(
     slots: Uint32Array,
     cohorts: readonly Cohort[],
@@ -324,15 +329,16 @@ export class StandingQueries {
   }
 
   /**
-   * Nanoseconds, by constants, that bounds of query slots would take; that bringing the slots up to date and bounds of
-   * their new states would; and that it would if all but the last `changed` changed key slots were in their states.
+   * Nanoseconds, by constants, that bounds of query slots would take; that bringing the slots up to date would; and
+   * that it would if all but the last `changed` changed key slots were in their states.
    */
   boundTimes(slots: Uint32Array, changed = 0): LookTime {
     const { heads, valueDim } = this.#config.layout;
-    const { multiplyAdd, updated, look, taken, certified: each } = this.#backend.costs.times;
-    const { cohorts } = this.#standing(slots), ofRow = heads * (valueDim * updated + taken + each);
+    const { multiplyAdd, updated, look } = this.#backend.costs.times, { cohorts } = this.#standing(slots);
     const timeOf = (count: number, changes: number) => {
-      return changes === 0 ? 0 : this.costOf(count, changes) * multiplyAdd + count * ofRow;
+      return changes === 0
+        ? 0
+        : this.costOf(count, changes) * multiplyAdd + count * heads * valueDim * updated;
     };
     let certified = (cohorts.length - 1) * Math.min(look, COHORT_SLOT * slots.length),
       exact = 0,

@@ -21,7 +21,7 @@ const VITE = "vite@8.4.0";
 /** The oldest TypeScript that the declarations are for, and newer lines. */
 const TYPESCRIPTS = ["5.7.3", "5.9.3", "7.0.2"];
 /** Bytes of the script, compressed, that a change must not pass without a decision. */
-const MOST_SCRIPT_BYTES = 190_000;
+const MOST_SCRIPT_BYTES = 200_000;
 
 const NAMES = ENTRY_POINTS.map((point) => `@attune/attention${point.slice(1)}`);
 /** The program of the other tests, as JavaScript that imports the package by its names. */

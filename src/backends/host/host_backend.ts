@@ -232,7 +232,8 @@ export class HostBackend implements Backend {
   }
 
   async drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>> {
-    const loading = this.#store.load(cohort);
+    // Bounds of rows that are up to date ask for no state.
+    const loading = cohort.since.slots.length === 0 ? null : this.#store.load(cohort);
     if (loading) await loading;
     return this.#answers.drift.bounds(cohort, limit);
   }

@@ -19,6 +19,8 @@ import type { StateStore } from "./state_store.ts";
 import type { ValueSpread } from "./value_spread.ts";
 
 const DOUBLE_ROUNDING = 2 ** -50;
+/** Bounds on rounding are little up to this share of the radius of the values. */
+const LITTLE = 2 ** -11;
 /**
  * Rounding a number to float32, and what rounding to float64 did to it before: as a share, and where it is
  * subnormal.
@@ -111,6 +113,13 @@ export class RowRounding {
       largestProduct: reach * this.#heads.reach.norms[keyHeadOf(this.#config.layout, head)],
       keyCount: this.#roomFor(keys),
     });
+  }
+
+  /** Whether a bound on rounding is a small part of the distances between values. */
+  isLittle(bound: number): boolean {
+    const { kvHeads } = this.#config.layout;
+    for (let head = 0; head < kvHeads; head++) if (bound <= LITTLE * this.#spread.radius(head)) return true;
+    return false;
   }
 
   /**
