@@ -231,12 +231,8 @@ export class StaleAnswers {
         const look = queries.boundTimes(slots, changed);
         const isLittle = slots.length * layout.heads < FEW_ROWS && look.certified < LITTLE_TIME;
         if (this.#choice.catchesUp(look) && !isLittle) {
-          // Certificates of states that have just changed take longer than catching up; a bound of all rows does not.
-          const bounds = await queries.settledDrift(slots, Infinity),
-            isBounded = bounds.every(Number.isFinite);
-          const running = this.#early.bringUp(slots, into, isBounded);
+          const running = this.#early.bringUp(slots, into, false);
           if (running) await running;
-          if (isBounded) return bounds;
         }
       }
     }

@@ -329,16 +329,15 @@ export class StandingQueries {
   }
 
   /**
-   * Nanoseconds, by constants, that bounds of query slots would take; that bringing the slots up to date would; and
-   * that it would if all but the last `changed` changed key slots were in their states.
+   * Nanoseconds, by constants, that bounds of query slots would take; that bringing the slots up to date and bounds of
+   * their new states would; and that it would if all but the last `changed` changed key slots were in their states.
    */
   boundTimes(slots: Uint32Array, changed = 0): LookTime {
     const { heads, valueDim } = this.#config.layout;
-    const { multiplyAdd, updated, look } = this.#backend.costs.times, { cohorts } = this.#standing(slots);
+    const { multiplyAdd, updated, look, taken, certified: each } = this.#backend.costs.times;
+    const { cohorts } = this.#standing(slots), ofRow = heads * (valueDim * updated + taken + each);
     const timeOf = (count: number, changes: number) => {
-      return changes === 0
-        ? 0
-        : this.costOf(count, changes) * multiplyAdd + count * heads * valueDim * updated;
+      return changes === 0 ? 0 : this.costOf(count, changes) * multiplyAdd + count * ofRow;
     };
     let certified = (cohorts.length - 1) * Math.min(look, COHORT_SLOT * slots.length),
       exact = 0,

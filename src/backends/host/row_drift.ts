@@ -217,8 +217,7 @@ export class RowDrift {
   /**
    * Bounds like those of a certificate, by the ledger, in a few operations per query; Infinity where a row is
    * not followed. One bound on rounding serves all rows where it is little beside `limit`, and always those that
-   * are up to date, which may be above it: nothing has to be kept for their drift. Without a limit it serves them
-   * where it is little beside the values, and is Infinity elsewhere.
+   * are up to date, which may be above it: nothing has to be kept for their drift.
    */
   bounds({ queries, since }: Cohort, limit: number): Float64Array<ArrayBuffer> {
     const ledger = this.#ledger, isCurrent = since.slots.length === 0;
@@ -226,11 +225,8 @@ export class RowDrift {
     const common = this.#rounding.common(since);
     const isLittle = common <= LITTLE * limit;
     if (isCurrent) {
-      const isTold = limit < Infinity || this.#rounding.isLittle(common);
       // Filling a short array by the method of that name takes many times as long.
-      for (let at = 0, all = isTold ? Math.sqrt(heads) * common : Infinity; at < bounds.length; at++) {
-        bounds[at] = all;
-      }
+      for (let at = 0, all = Math.sqrt(heads) * common; at < bounds.length; at++) bounds[at] = all;
       return bounds;
     }
     for (let at = 0; at < queries.length; at++) {

@@ -14,13 +14,11 @@ import { NO_WEIGHT_ROUNDING, type RoundedRow, type WeightRounding } from "./weig
 import type { KeysAt } from "./keys_at.ts";
 import type { RowTotals } from "./row_totals.ts";
 import { ScoreDoubt } from "./score_doubt.ts";
-import { roundingBy, type ScoreKind, scoreRounding } from "./score_rounding.ts";
+import { roundingBy, scoreExponent, type ScoreKind, scoreRounding } from "./score_rounding.ts";
 import type { StateStore } from "./state_store.ts";
 import type { ValueSpread } from "./value_spread.ts";
 
 const DOUBLE_ROUNDING = 2 ** -50;
-/** Bounds on rounding are little up to this share of the radius of the values. */
-const LITTLE = 2 ** -11;
 /**
  * Rounding a number to float32, and what rounding to float64 did to it before: as a share, and where it is
  * subnormal.
@@ -115,20 +113,13 @@ export class RowRounding {
     });
   }
 
-  /** Whether a bound on rounding is a small part of the distances between values. */
-  isLittle(bound: number): boolean {
-    const { kvHeads } = this.#config.layout;
-    for (let head = 0; head < kvHeads; head++) if (bound <= LITTLE * this.#spread.radius(head)) return true;
-    return false;
-  }
-
   /**
    * What rounding did to any answer at most; Infinity where scores have biases besides those of a mask, which have
    * no bound that is known here, and where those of a mask are so large that they count for most of it: they forbid
    * pairs, as −10⁹ does, so that certificates are far tighter.
    */
   common(since: Since): number {
-    const { layout, layout: { kvHeads, headDim, valueDim }, rule, maskHeads } = this.#config,
+    const { layout, layout: { kvHeads, valueDim }, rule, maskHeads } = this.#config,
       { limits, tolerance } = this.#store;
     if (hasBias(rule, 0)) return Infinity;
     const largestBias = maskHeads > 0 ? this.#heads.reach.largestBias : 0;
@@ -142,7 +133,7 @@ export class RowRounding {
       const largestProduct = this.#heads.reach.largestScore(norm, keyHead);
       if (largestBias > largestProduct + USUAL_BIAS) return Infinity;
       const rounding = limits === null
-        ? { mass: 0, variation: DOUBLE_ROUNDING * (largestProduct + headDim + 64) }
+        ? roundingBy(scoreExponent(this.#kind, largestProduct, largestProduct + largestBias + USUAL_BIAS), keyCount)
         : limits.rounding({ logSumExp: Infinity, largestProduct, keyCount, largestBias });
       const diameter = 2 * this.#spread.radius(keyHead), size = this.#spread.largestNorm(keyHead);
       const sums = 2 * tolerance * (Math.sqrt(valueDim) * this.#heads.reach.magnitudes[keyHead] + size);
