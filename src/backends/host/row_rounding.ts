@@ -133,7 +133,10 @@ export class RowRounding {
       const largestProduct = this.#heads.reach.largestScore(norm, keyHead);
       if (largestBias > largestProduct + USUAL_BIAS) return Infinity;
       const rounding = limits === null
-        ? roundingBy(scoreExponent(this.#kind, largestProduct, largestProduct + largestBias + USUAL_BIAS), keyCount)
+        ? roundingBy(
+          scoreExponent(this.#kind, largestProduct, largestProduct + largestBias + USUAL_BIAS),
+          keyCount,
+        )
         : limits.rounding({ logSumExp: Infinity, largestProduct, keyCount, largestBias });
       const diameter = 2 * this.#spread.radius(keyHead), size = this.#spread.largestNorm(keyHead);
       const sums = 2 * tolerance * (Math.sqrt(valueDim) * this.#heads.reach.magnitudes[keyHead] + size);
