@@ -319,7 +319,8 @@ function encodeConfig(config: ClusterConfig): Uint8Array<ArrayBuffer> {
 
 /** The option `editableMask` of a cluster. */
 function maskEdits({ scoring }: ClusterConfig): boolean | "heads" {
-  return hasMaskEdits(scoring) && ((scoring.maskHeads ?? 1) > 1 ? "heads" : true);
+  if (!hasMaskEdits(scoring)) return false;
+  return (scoring.maskHeads ?? 1) > 1 ? "heads" : true;
 }
 
 /** The shape of a cluster, with all that was left out when it was made. */

@@ -87,7 +87,7 @@ export class ChildKernel {
     this.written = new Written(options.onWritten);
     this.#threads = new ThreadWords((name, text, origin) => {
       const stream = { type: "stream", content: { name, text }, metadata: {}, buffers: [] };
-      options.onOutput(stream, origin as Origin | null);
+      options.onOutput(stream, toOrigin(origin));
     });
     this.link.onSaid = (head) => {
       this.#heardAt = performance.now();
@@ -358,7 +358,7 @@ export class ChildKernel {
       if (!isOurs) this.#options.onOutput({ type, content, metadata, buffers }, null);
       return;
     }
-    const id = Number(content.id), origin = content.origin as Origin | null;
+    const id = Number(content.id), origin = toOrigin(content.origin);
     switch (content.kind) {
       case "output": {
         const output = {
@@ -393,4 +393,11 @@ export class ChildKernel {
 
 function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** What an output belongs to, as the prelude has said it. */
+function toOrigin(said: unknown): Origin | null {
+  if (typeof said !== "object" || said === null) return null;
+  const { kind, id } = said as JsonObject;
+  return { kind: kind === "comm" ? "comm" : "cell", id: Number(id) };
 }
