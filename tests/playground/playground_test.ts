@@ -90,7 +90,9 @@ async function becomes<T>(
 /** Waits until so many edits have been done, and what the page says is of them. */
 function edits(page: Page, count: number): Promise<string | null> {
   const rows = page.locator("#numbers tbody tr").nth(5).locator("th");
-  const all = (text: string | null) => Number(/all ([\d,]+)/.exec(text ?? "")?.[1].replaceAll(",", ""));
+  const all = (text: string | null) => {
+    return text?.endsWith("in all") ? 1 : Number(/all ([\d,]+)/.exec(text ?? "")?.[1].replaceAll(",", ""));
+  };
   return becomes(() => rows.textContent(), (text) => all(text) >= count, `${count} edits`);
 }
 
