@@ -25,7 +25,7 @@ interface Case {
   readonly edits: number;
   /** Whether no key is edited twice. */
   readonly areNew?: boolean;
-  /** Batches of so many edits before each look, which another row has been asked for after; one unless given. */
+  /** The number of batches of `edits` before each look; another row is read after each but the last. 1 unless given. */
   readonly batches?: number;
   readonly looks?: number;
 }

@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 /** An option of a program. */
 export interface ProgramOption {
   readonly type: "string" | "boolean";
-  /** What the option does, for `--help`. */
+  /** A sentence that says what the option does, for `--help`. */
   readonly about: string;
   /** The name of its value, for `--help`; "VALUE" unless given. */
   readonly value?: string;
@@ -20,7 +20,7 @@ type OptionTable = Readonly<Record<string, ProgramOption>>;
 export interface Program<Options extends OptionTable> {
   /** The name of its task. */
   readonly task: string;
-  /** What the program does, in a sentence. */
+  /** A sentence that says what the program does. */
   readonly about: string;
   readonly options: Options;
   /** What may follow the options, "NAME …" for example; nothing may unless this is given. */
@@ -31,13 +31,13 @@ type ValueOf<Option extends ProgramOption> = Option["type"] extends "boolean" ? 
   : Option extends { readonly default: string } ? string
   : string | undefined;
 
-/** What a command line gives. */
+/** The options and names of a command line. */
 export interface Arguments<Options extends OptionTable> {
   readonly values: { readonly [Name in keyof Options]: ValueOf<Options[Name]> };
   readonly rest: readonly string[];
 }
 
-/** What is printed instead of running the program, and the exit code that goes with it. */
+/** A text that is printed instead of running the program, and the exit code that goes with it. */
 export interface Refusal {
   readonly text: string;
   readonly code: 0 | 2;

@@ -1,6 +1,6 @@
 // `deno task bench:applications`: the streams of the applications, looked at within an error beside exact reads:
-// counted work, and times of an edit and its looks: medians, means of processor time, and quartiles by turns. --quick plays a tenth,
-// --only=births,vision plays some, --ratings=40000 plays so many ratings.
+// counted work, and times of an edit and its looks: medians, means of processor time, and quartiles by turns. With
+// --quick it plays a tenth, with --only=births,vision these streams alone, with --ratings=40000 that many ratings.
 
 import { parseArgs } from "node:util";
 import { describeMachine } from "../machine.ts";

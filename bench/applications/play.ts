@@ -14,7 +14,7 @@ export interface Way {
   begin(live: DynamicAttention): (rows: StreamStep["rows"]) => Promise<unknown>;
 }
 
-/** What a way took. */
+/** The time and the work of one way of answering. */
 export interface Played {
   readonly name: string;
   /** Multiply-adds a step. */

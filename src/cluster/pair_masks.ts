@@ -59,7 +59,7 @@ export class PairMasks {
   readonly #initial: FirstMask | null;
   #stamp = 0;
   readonly #keys = new Map<string, KeyMask>();
-  /** What was said of queries for all keys, for each mask of a pair. */
+  /** The masks of queries for all keys, one for each mask of a pair. */
   readonly #queries: readonly QueryMasks[];
 
   /**

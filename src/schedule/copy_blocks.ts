@@ -12,7 +12,7 @@ import { BLOCK_SLOTS } from "./asked_blocks.ts";
 /** Where the drift of blocks stands: by head, a number for each block of query slots. */
 export type Drifts = readonly Float64Array[];
 
-/** What copies have to keep. */
+/** The limit that copies keep to. */
 export interface CopyLimit {
   readonly drifts: Drifts;
   readonly error: number;

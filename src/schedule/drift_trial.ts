@@ -39,9 +39,9 @@ class Balance {
   /** The losses of the trials that were given up, and of the last of them. */
   #lost = 0;
   #lastLoss = 0;
-  /** What the present trial has cost besides what it has saved. */
+  /** The cost of the present trial less what it has saved. */
   #loss = 0;
-  /** What it may lose besides the share, and what it may have saved besides. */
+  /** The loss that it may make besides the share, and the gain that counts besides it. */
   #allowed = 0;
   #credit = 0;
 

@@ -76,11 +76,11 @@ export class FollowedCopies {
       prices.ofFollowing();
       return refreshed;
     }
-    const work = queries.costOf(slots.length, missed), look = prices.ofLook(1);
+    const work = queries.costOf(slots.length, missed), look = prices.ofLook(0);
     trial.answered({ work, time: prices.timeOfExact(work, slots.length) });
     if (!isFollowed || this.#isAlways) return refreshed;
     const gain = less(
-      plus(prices.ofExact(work, slots.length), look),
+      plus(prices.ofExact(work, slots.length), prices.ofLook(missed)),
       prices.ofCatchingUp(caughtUp, refreshed, look),
     );
     trial.saved(gain, refreshed.made / slots.length, () => prices.ofDebt(slots));

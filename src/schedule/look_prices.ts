@@ -85,7 +85,7 @@ export class LookPrices {
     return plus(plus(following, look), plus(this.ofExact(work, made), ofEpochs));
   }
 
-  /** What bringing query slots up to date would cost now. */
+  /** The price of bringing query slots up to date now. */
   ofDebt(slots: Uint32Array): Price {
     const work = this.#config.queries.owed(slots);
     return work === 0 ? FREE : this.ofExact(work, slots.length);

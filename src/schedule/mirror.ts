@@ -260,11 +260,6 @@ export class Mirror {
     for (let at = 0; at < slots.length; at++) numbers[slots[at]] = number;
   }
 
-  /** By query slot, the number of changed key slots that its copy includes. */
-  get known(): Float64Array {
-    return this.#known;
-  }
-
   /** Makes room, and forgets copies whose drift was not followed all the time. */
   #make(slots: Uint32Array, watched: Watched | null): void {
     let size = 0;

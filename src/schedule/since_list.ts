@@ -25,7 +25,7 @@ export class SinceList {
   #count = 0;
   #hasGaps = false;
 
-  /** Of the slots that are in the list. */
+  /** The id of a slot that is in the list. */
   readonly #idOfListed = (slot: number): number | undefined => {
     const at = this.#placeOf(slot);
     return at === undefined ? undefined : this.#ids[at];

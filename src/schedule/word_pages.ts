@@ -8,7 +8,7 @@
 /** Numbers of a page, which lives while one of its lists does. */
 const PAGE = 2048;
 
-/** Where lists come from. */
+/** Gives out lists. */
 export class WordPages {
   #page: Uint32Array<ArrayBuffer> = new Uint32Array(0);
   #next = 0;

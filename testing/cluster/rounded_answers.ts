@@ -3,7 +3,7 @@
 
 import { assertLessOrEqual } from "../assert.ts";
 
-/** What sums in float64 may lose. */
+/** The share that sums in float64 may lose. */
 const SUMS = 1e-9;
 
 /** Checks that numbers are exact ones rounded to float32. */

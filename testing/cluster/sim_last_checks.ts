@@ -1,4 +1,4 @@
-// What is looked at when a simulated run has ended in calm weather and nobody edits any more: queries, heavy keys,
+// Checks for the time when a simulated run has ended in calm weather and nobody edits any more: queries, heavy keys,
 // log-sum-exps, and each key by what was asked of it.
 
 import type { ClusterKey, ClusterMemory, ClusterToken } from "../../src/cluster/mod.ts";
@@ -10,7 +10,7 @@ import { Fault, TURN_ROUNDING } from "./sim_judge.ts";
 import type { Run } from "./sim_run.ts";
 import type { SimTime } from "./sim_world.ts";
 
-/** What was asked of a key: whether it was acknowledged is known later. */
+/** An edit of a key; whether it was acknowledged is known later. */
 export interface Asked {
   /** null for a deletion; a row of no numbers for a move. */
   readonly row: Float32Array | null;

@@ -3,9 +3,7 @@
  * list. A list that is asked again and again, as that of all query slots, is sorted once; lists do not change.
  */
 
-import { TILE_ROWS } from "./certificate_kernel.ts";
-
-const TILE_BITS = 5, LANES = TILE_ROWS - 1;
+import { LANES, TILE_BITS } from "./certificate_kernel.ts";
 
 /** The tiles of a list of query slots. */
 export class AskedTiles {

@@ -8,6 +8,8 @@
 
 /** Query slots of a tile. */
 export const TILE_ROWS = 32;
+/** The number of a slot's tile is its higher bits, its place there the lower ones; all rows of a tile, as bits. */
+export const TILE_BITS = 5, LANES: number = TILE_ROWS - 1, ALL_ROWS = -1;
 
 /** What is known of all values of a key head. */
 export interface ValueBall {

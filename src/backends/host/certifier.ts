@@ -16,7 +16,15 @@ import { keyHeadOf } from "../../numerics/head_layout.ts";
 import type { Cohort } from "../backend.ts";
 import type { Since } from "../since.ts";
 import { AskedTiles } from "./asked_tiles.ts";
-import { type CertificateKernel, NOT_CHANGED, type TakenRow, TILE_ROWS } from "./certificate_kernel.ts";
+import {
+  ALL_ROWS,
+  type CertificateKernel,
+  LANES,
+  NOT_CHANGED,
+  type TakenRow,
+  TILE_BITS,
+  TILE_ROWS,
+} from "./certificate_kernel.ts";
 import { CertifiedTile, countOf, lowest, UNTAKEN } from "./certified_tile.ts";
 import {
   type CertifierParts,
@@ -30,6 +38,16 @@ import { KeyJournal } from "./key_journal.ts";
 import type { KeysAt } from "./keys_at.ts";
 import type { StateError } from "./measured_rounding.ts";
 import type { CertifiedTotals } from "./pair_terms.ts";
+import {
+  BEGUN,
+  group,
+  hasUnkept,
+  knownAmong,
+  leaveToHost,
+  neighboursOf,
+  noteSteep,
+  type Part,
+} from "./tile_parts.ts";
 import type { WeightRounding } from "./weight_rounding.ts";
 
 /** The rows that are certified. */
@@ -71,20 +89,6 @@ interface HeadQuestion {
   readonly diameter: number;
 }
 
-/** Some rows of a tile. */
-interface Part {
-  readonly tile: CertifiedTile;
-  readonly number: number;
-  /** As bits. */
-  rows: number;
-  /** That of their sums. */
-  readonly moment: number;
-  /** How many of the changed keys are to be exchanged: the first ones. */
-  count: number;
-}
-
-/** The moment of a row whose sums have been begun. */
-const BEGUN = -2;
 /** The sums of a tile are begun anew after this number of exchanges. */
 const MOST_EXCHANGES = 2 ** 20;
 /** Up to this number of changes, each is looked up by itself. */
@@ -475,59 +479,5 @@ export class Certifier {
       this.#tileCount++;
     }
     return tile;
-  }
-}
-
-const TILE_BITS = 5, LANES = TILE_ROWS - 1, ALL_ROWS = -1;
-/** Sorts rows of a tile, but for those of the present, by their moments. */
-function group(parts: Part[], tile: CertifiedTile, number: number, rows: number, now: number): void {
-  for (let left = rows; left !== 0;) {
-    const moment = tile.momentOf(lowest(left));
-    const same = tile.withMoment(left, moment);
-    left &= ~same;
-    if (moment !== now) parts.push({ tile, number, rows: same, moment, count: 0 });
-  }
-}
-
-/** Whether some of these keys are in the sums of a tile and cannot be taken out. */
-function hasUnkept({ unkept }: CertifiedTile, slots: Uint32Array): boolean {
-  return unkept.size > 0 && slots.some((slot) => unkept.has(slot));
-}
-
-/** The number of rows that a kernel computes for these: four neighbours at a time. */
-function neighboursOf(rows: number): number {
-  if (rows === ALL_ROWS) return TILE_ROWS;
-  const pairs = rows | rows >>> 1, fours = pairs | pairs >>> 2;
-  return 4 * countOf(fours & 0x11111111);
-}
-
-/** The number of keys of which something is kept in a tile. */
-function knownAmong({ pairs, host }: CertifiedTile, slots: Uint32Array): number {
-  let known = 0;
-  for (const slot of slots) if (pairs.has(slot) || host?.pairs.has(slot)) known++;
-  return known;
-}
-
-/** Leaves rows to the host until their states change. */
-function leaveToHost(tile: CertifiedTile, rows: number): void {
-  tile.hostRows |= rows;
-  tile.leave(rows);
-}
-
-/** Notes which rows are steep; those for which that is new are begun anew, steep ones at the host. */
-function noteSteep(
-  tile: CertifiedTile,
-  number: number,
-  rows: number,
-  isSteep: (slot: number) => boolean,
-): void {
-  for (let rest = rows; rest !== 0; rest &= rest - 1) {
-    const row = lowest(rest),
-      is = isSteep(number * TILE_ROWS + row),
-      was = (tile.steepRows >>> row & 1) === 1;
-    if (is === was) continue;
-    tile.steepRows ^= 1 << row;
-    tile.leave(1 << row);
-    tile.hostRows = is ? tile.hostRows | 1 << row : tile.hostRows & ~(1 << row);
   }
 }

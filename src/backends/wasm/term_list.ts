@@ -14,7 +14,7 @@ import type { Arena } from "./arena.ts";
 const TAKE_OUT = 0x80000000;
 /** A number of terms above all limits. */
 const ALL = 0x7fffffff;
-/** What stays in a change. */
+/** The part of a row that stays when its key changes. */
 const NOTHING = 0, SCORE = 1, VALUE = 2;
 
 /**

@@ -17,7 +17,7 @@ export interface FollowedRows {
   dispose(): void;
 }
 
-/** What is used of an engine. */
+/** The part of an engine that this file uses. */
 export interface FollowedEngine {
   /** The exact weights of a query, by key slot. */
   weights(slot: number, options: { readonly head: number }): Promise<Float32Array>;

@@ -12,7 +12,7 @@ import { type State, WidgetModel } from "./models.ts";
 import type { ControlSpec, ControlValue, Face, Panel } from "./panel.ts";
 import { escapeHtml, pictureHtml, plainText } from "./picture.ts";
 
-/** What could begin a formula. */
+/** Characters that could begin a formula. */
 const FORMULA = /[$\\]/;
 
 /** The models of a version. */

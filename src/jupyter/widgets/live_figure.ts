@@ -146,7 +146,7 @@ export class LiveFigure extends Widget {
     this.panel.pictures = [...drawn.rows, drawn.words];
   }
 
-  /** What became of a key. */
+  /** Words about a key: how far it has moved, or that it is gone. */
   #told(key: number, slots: Uint32Array): string {
     return slots.includes(key) ? `moved by ${round(this.#moved.get(key) ?? 0)}` : "is not there";
   }

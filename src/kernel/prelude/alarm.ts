@@ -32,7 +32,7 @@ let heap: Due[] = [];
 let sweepAt = LEAST_SWEEP;
 /** Turns in a row that have left due jobs behind. */
 let turns = 0;
-/** What begins in turns to come, of which those before `begun` have begun. */
+/** Jobs of turns to come; those before `begun` have begun. */
 let soon: (() => void)[] = [];
 let begun = 0;
 /** Turns in a row that have left some of those behind. */

@@ -189,7 +189,7 @@ export class Cells {
     return promise;
   };
 
-  /** What is awaited where nothing is to be waited for. */
+  /** A value that is awaited where nothing is to be waited for. */
   #there<T>(value: T): T | Promise<Awaited<T>> {
     // This is the commonest case, and the fastest: there is nothing to wait for, and no stop.
     const isDue = this.#pace.isTurnDue();

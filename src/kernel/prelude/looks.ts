@@ -13,7 +13,7 @@ const LOOKING = 0, GIVEN = 1, THROWN = 2, LATE = 3;
 /** At most so many are kept to be used again. */
 const MOST_KEPT = 1000;
 
-/** What is told of the promise of a look that has found nothing. */
+/** The two functions that the promise of a look calls which has found nothing. */
 export type Waiting = [gives: (value: unknown) => void, throws: (reason: unknown) => void];
 
 /** A look that is used again. */

@@ -70,7 +70,7 @@ function isStream(fd: unknown): fd is 1 | 2 {
   return fd === 1 || fd === 2;
 }
 
-/** Of bytes, from an offset so many; or as an object that names the two. */
+/** An offset into bytes with a length, or an object that names the two. */
 function partOf(data: unknown, rest: readonly unknown[]): unknown {
   if (!ArrayBuffer.isView(data)) return data;
   const given = typeof rest[0] === "object" && rest[0] !== null ? rest[0] as Record<string, unknown> : {

@@ -140,7 +140,7 @@ function replaceConsole(scope: Scope, { write, flush }: Printer, { define }: Thr
     const writable = new WritableStream<Uint8Array>({ write: (bytes) => void writeSync(bytes) });
     define(scope, Deno[name], "writable", writable);
   }
-  // What was printed before a message has come when the message comes.
+  // A worker prints before it sends, so its words are there when its message comes.
   for (const name of ["postMessage", "close"]) {
     const native: unknown = Reflect.get(scope, name);
     if (typeof native !== "function") continue;

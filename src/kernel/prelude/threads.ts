@@ -76,7 +76,7 @@ function replaceNode(
 ): void {
   const { Worker: Native } = workerThreads;
   const prepared = (file: unknown, options: Record<string, unknown>): unknown => {
-    // What their owner reads is not shown.
+    // Streams that their owner reads are not shown.
     if (options.stdout || options.stderr) return file;
     if (!options.eval) {
       const isPath = typeof file === "string" && /^(\.{0,2}[\\/]|[a-z]:[\\/])/i.test(file);

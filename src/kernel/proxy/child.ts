@@ -395,7 +395,7 @@ function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** What an output belongs to, as the prelude has said it. */
+/** The cell or comm that an output belongs to, as the prelude has said it. */
 function toOrigin(said: unknown): Origin | null {
   if (typeof said !== "object" || said === null) return null;
   const { kind, id } = said as JsonObject;

@@ -59,7 +59,7 @@ export async function buildPages(): Promise<Files> {
   return files;
 }
 
-/** What the search finds of the pages. A heading that several pages have follows the title of its page. */
+/** The entries of the search for the pages. A heading that several pages have follows the title of its page. */
 function entriesOf(
   sections: readonly { readonly page: PageSource; readonly section: Section }[],
 ): SearchEntry[] {

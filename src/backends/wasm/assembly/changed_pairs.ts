@@ -95,7 +95,7 @@ export function multiply(
     products = <i32> headDim;
   }
   const count = delta == 0 ? 0 : load<i32>(change, field.MOVED_COUNT);
-  // What was not added to adds exactly nothing.
+  // A sum that nothing was added to is 0 and adds exactly nothing.
   if (<usize> count << 1 > headDim) {
     if (areBoth) products8(start, delta, headDim, scale, found + field.DIFFERENCE);
     else products4(start, delta, headDim, scale, found + field.DIFFERENCE);

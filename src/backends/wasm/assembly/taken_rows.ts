@@ -16,7 +16,7 @@ import {
   VALUE_DIM,
 } from "../job_fields.ts";
 import * as field from "../certificate_fields.ts";
-import { loadNarrow, loadWide } from "./lanes.ts";
+import { loadNarrow, loadWide, narrow } from "./lanes.ts";
 import { ask, constant, LARGEST, oddRows, take, TINY, UP } from "./certificate_tables.ts";
 
 /** The rounding of the division that gives o, 2^−50, in memory as in exponential.ts. */
@@ -69,7 +69,7 @@ function takeHalf(job: usize, tile: usize, block: i32, lane: usize, isMeasured: 
   const massAt = valueDim * COLUMN_BYTES, masses = loadNarrow(sums + massAt);
   const left = f64x2.div(f64x2.splat(1), v128.load(sums + massAt));
   const right = f64x2.div(f64x2.splat(1), v128.load(sums + massAt, 16));
-  const share = join(left, right);
+  const share = narrow(left, right);
 
   const norm = sumNorms(sums, valueDim, left, right);
   const up = constant(UP), tiny = constant(TINY);
@@ -117,7 +117,7 @@ function sumNorms(at: usize, count: usize, left: v128, right: v128): v128 {
     right0 = f64x2.add(right0, f64x2.mul(b, b));
   }
   left0 = f64x2.mul(f64x2.sqrt(f64x2.add(left0, left1)), left);
-  return join(left0, f64x2.mul(f64x2.sqrt(f64x2.add(right0, right1)), right));
+  return narrow(left0, f64x2.mul(f64x2.sqrt(f64x2.add(right0, right1)), right));
 }
 
 /** Norms of four rows of `count` numbers, times factors of two rows each. Additions of one sum do not wait for another. */
@@ -137,12 +137,7 @@ function norms(at: usize, count: usize, left: v128, right: v128): v128 {
     right0 = f64x2.add(right0, f64x2.mul(b, b));
   }
   left0 = f64x2.mul(f64x2.sqrt(f64x2.add(left0, left1)), left);
-  return join(left0, f64x2.mul(f64x2.sqrt(f64x2.add(right0, right1)), right));
-}
-
-@inline
-function join(left: v128, right: v128): v128 {
-  return v128.shuffle<f64>(f32x4.demote_f64x2_zero(left), f32x4.demote_f64x2_zero(right), 0, 2);
+  return narrow(left0, f64x2.mul(f64x2.sqrt(f64x2.add(right0, right1)), right));
 }
 
 /** The two high ones of four numbers. */
